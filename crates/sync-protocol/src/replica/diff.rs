@@ -13,7 +13,9 @@ impl Replica {
     /// descending, as Yjs writes them), Skip where something is missing, and the whole delete set.
     pub fn diff(&self, known: &StateVector) -> Update {
         let mut writer = UpdateWriter::with_capacity(self.lacking_bytes(known));
-        self.for_each_client(known, |client, from, chunks| write_client(&mut writer, client, from, Clock::MAX, chunks));
+        self.for_each_client(known, |client, from, chunks| {
+            write_client(&mut writer, client, from, Clock::MAX, chunks)
+        });
         writer.finish(&self.deletes)
     }
 
@@ -78,7 +80,13 @@ impl Replica {
 }
 
 /// Writes one client's structs from `from` up to `until`, which is where a struct ends or beyond the last.
-fn write_client(writer: &mut UpdateWriter, client: ClientId, from: Clock, until: Clock, chunks: &[(Clock, &Chunk)]) {
+fn write_client(
+    writer: &mut UpdateWriter,
+    client: ClientId,
+    from: Clock,
+    until: Clock,
+    chunks: &[(Clock, &Chunk)],
+) {
     // The first and the last chunk may be wanted in part; then their structs are gone through.
     let mut structs = 0;
     let mut end = from;
@@ -86,7 +94,10 @@ fn write_client(writer: &mut UpdateWriter, client: ClientId, from: Clock, until:
         structs += u64::from(*start > end);
         structs += match is_whole(*start, chunk, from, until) {
             true => chunk.count as u64,
-            false => chunk.structs(*start).filter(|(clock, next)| clock + next.len > from && *clock < until).count() as u64,
+            false => chunk
+                .structs(*start)
+                .filter(|(clock, next)| clock + next.len > from && *clock < until)
+                .count() as u64,
         };
         end = chunk.end;
     }
@@ -99,7 +110,9 @@ fn write_client(writer: &mut UpdateWriter, client: ClientId, from: Clock, until:
         if is_whole(*start, chunk, from, until) {
             out.extend_from_slice(&chunk.bytes);
         } else {
-            for (clock, next) in chunk.structs(*start).filter(|(clock, next)| clock + next.len > from && *clock < until) {
+            for (clock, next) in
+                chunk.structs(*start).filter(|(clock, next)| clock + next.len > from && *clock < until)
+            {
                 next.slice(Id { client, clock }, from.saturating_sub(clock), next.len).write(out);
             }
         }
