@@ -36,9 +36,8 @@ async fn a_large_document_goes_to_a_slow_reader_part_by_part() {
     let mut author = Editor::join(&directory, "a").await;
     author.until_synced().await;
     // Each right behind the first one, so that they stay apart: a part holds whole structs.
-    author.edit(typed(1, 0, "x")).await;
     for n in 0..100 {
-        let update = typed_after(1, 1 + n * 1000, 0, &"x".repeat(1000));
+        let update = typed_after(1, n * 1000, 0, &"x".repeat(1000));
         author.edit(update.clone()).await;
         author.until_confirmed(&update).await;
     }
