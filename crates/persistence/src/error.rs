@@ -1,6 +1,5 @@
 //! What can go wrong, and whom it concerns.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -180,22 +179,28 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
-    /// The store was written by a later version of this program.
-    #[error("the store in {} has format {found}, this program reads format {known}", path.display())]
-    Format {
-        /// The folder.
+    /// The engine cannot open its files.
+    #[error("cannot open the store in {}: {source}", path.display())]
+    Files {
+        /// The data folder.
         path: PathBuf,
+        /// What the engine said.
+        source: EngineError,
+    },
+    /// The store was written by a later version of this program.
+    #[error(
+        "the store has format {found}, this program knows format {known}; use the later version that wrote it"
+    )]
+    Format {
         /// The format found.
         found: u32,
         /// The newest format known.
         known: u32,
     },
-    /// The engine cannot open its files.
-    #[error("cannot open the store in {}: {source}", path.display())]
-    Engine {
-        /// The folder.
-        path: PathBuf,
-        /// What the engine said.
-        source: Box<dyn Error + Send + Sync>,
-    },
+    /// The record that says which format the store has is damaged.
+    #[error("cannot tell the format of the store: {0}")]
+    Damaged(Damage),
+    /// The engine opened its files, but cannot read or write.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }

@@ -1,22 +1,28 @@
-//! Storing off the runtime: one thread writes, a few read, one compacts.
+//! Storing off the runtime: one thread writes for all documents, a few read, one compacts.
+//!
+//! The store blocks on a device, so none of its calls is made on a thread of the runtime.
+
+pub(crate) mod compactor;
+pub(crate) mod reader;
+mod schedule;
+pub(crate) mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-/// Where documents are kept. (To become `quire_persistence::DocumentStore`.)
-pub trait DocumentStore: Send + Sync + std::fmt::Debug + 'static {}
+pub use compactor::CompactionPolicy;
 
 /// Whether edits are being stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreStatus {
     /// Every append so far was stored, or is about to be tried for the first time.
     Healthy,
-    /// Appends fail. They are kept and retried in order; nothing is confirmed meanwhile.
+    /// Appends fail. They are kept and retried in order; nothing of these documents is confirmed meanwhile.
     Failing {
         /// When the first of the present failures happened.
         since: SystemTime,
-        /// What the store said last.
+        /// What the store said last. For operators; it may name documents and files.
         reason: String,
         /// How many documents have appends that were tried and failed.
         documents: usize,
