@@ -1,11 +1,13 @@
 //! HTTP on one connection: version 1.1, or 2 without encryption, by its first bytes.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -42,12 +44,7 @@ pub(super) async fn serve(
         let response = edge.clone().respond(request, peer);
         async move {
             let response = response.await;
-            Ok::<_, Infallible>(response.map(|body| {
-                body.map_frame(move |frame| {
-                    let _ = &in_work;
-                    frame
-                })
-            }))
+            Ok::<_, Infallible>(response.map(|body| Answering { body, _in_work: in_work }))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -89,5 +86,31 @@ pub(super) async fn serve(
                 check_at = from + limit;
             }
         }
+    }
+}
+
+/// A response body that counts as a request in work until it is handed over.
+struct Answering<B> {
+    body: B,
+    _in_work: Arc<()>,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

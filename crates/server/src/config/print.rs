@@ -26,6 +26,7 @@ fn line(raw: &Raw, setting: &Setting) -> (String, String) {
     };
     let quoted = |text: &String| toml::Value::from(text.as_str()).to_string();
     let value = match setting.kind {
+        Kind::Value if texts.concat().bytes().all(|byte| byte.is_ascii_digit()) => texts.concat(),
         Kind::Value => quoted(&texts.concat()),
         Kind::Switch => if matches!(texts.concat().as_str(), "true" | "1") { "true" } else { "false" }.to_owned(),
         Kind::List => format!("[{}]", texts.iter().map(quoted).collect::<Vec<_>>().join(", ")),
@@ -52,6 +53,7 @@ mod tests {
         file::read(&mut raw, Path::new("a.toml"), "\nkeepalive = \"5s\"\n");
         raw.add_environment([("QUIRE_LOG".into(), "warn".into())]);
         raw.add_flag(Setting::by_key("allow_anonymous").unwrap(), vec!["1".to_owned()]);
+        raw.add_flag(Setting::by_key("view_workers").unwrap(), vec!["3".to_owned()]);
         raw.add_flag(Setting::by_key("fault_injection").unwrap(), vec!["store-delay=1s".to_owned()]);
         let printed = print(&raw);
         let has = |value: &str, place: &str| {
@@ -64,6 +66,7 @@ mod tests {
         has("log = \"warn\" ", " # QUIRE_LOG");
         has("allow_anonymous = true ", " # --allow-anonymous");
         has("fault_injection = [\"store-delay=1s\"] ", " # --fault-injection");
+        has("view_workers = 3 ", " # --view-workers");
         has("listen = \"127.0.0.1:1234\" ", " # default");
 
         let mut again = Raw::default();
