@@ -180,7 +180,7 @@ impl Desk {
                 }
             }
             Command::Apply { update, space: _space, reply } => {
-                let ticket = room.handle_update(update, now);
+                let ticket = room.handle_update(&update, now);
                 self.ledger.wait(ticket, reply);
             }
             Command::Snapshot { reply } => {
@@ -222,8 +222,6 @@ impl Desk {
 
     /// A session's outbox was full and has been emptied.
     fn lost(&mut self, room: &mut Room, session: SessionId, dropped: &[Message], now: Instant) {
-        Counters::add(&self.shared.counters.resyncs, 1);
-        tracing::debug!(doc = %self.doc, %session, dropped = dropped.len(), "an outbox was full, a diff will follow");
         room.handle_lost(session, dropped);
         self.await_drain(room, session, now);
     }
@@ -248,6 +246,10 @@ impl Desk {
             RoomEvent::PresenceRefused(session) => {
                 Counters::add(&counters.presence_refused, 1);
                 tracing::warn!(doc = %self.doc, %session, "a presence entry was refused");
+            }
+            RoomEvent::Behind(session) => {
+                Counters::add(&counters.resyncs, 1);
+                tracing::debug!(doc = %self.doc, %session, "an outbox was full, a diff will make up for it");
             }
         }
     }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{Message, SessionId, SessionSetup, Update};
+use quire_sync_protocol::{ClientId, Clock, Message, SessionId, SessionSetup, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::error::JoinError;
@@ -90,15 +90,11 @@ impl Mailbox {
 /// What these messages cost in a mailbox.
 pub(crate) fn message_bytes(messages: &[Message]) -> usize {
     let bytes = messages.iter().map(|message| match message {
-        Message::SyncStep1(state_vector) => state_vector_bytes(state_vector),
+        Message::SyncStep1(state_vector) => state_vector.iter().count() * size_of::<(ClientId, Clock)>(),
         Message::SyncStep2(update) | Message::Update(update) => update.bytes().len(),
         Message::Awareness(presence) => presence.bytes().len(),
         Message::QueryAwareness => 0,
         Message::Denied(reason) => reason.len(),
     });
     bytes.map(|bytes| bytes + MESSAGE_BYTES).sum()
-}
-
-fn state_vector_bytes(state_vector: &quire_sync_protocol::StateVector) -> usize {
-    size_of_val(state_vector)
 }
