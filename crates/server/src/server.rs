@@ -80,6 +80,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
 impl Server {
     /// Opens the store and the address. Connections queue up from now on and are served by [`Server::run`].
     pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let spec = config.store.clone();
+        // Recovery after a crash reads and writes; not a thing for a thread of the runtime.
+        let store = tokio::task::spawn_blocking(move || quire_persistence::open(&spec)).await;
+        let store = store.map_err(|error| StartError::Directory(io::Error::other(error)))??;
+        Self::bind_with(config, store).await
+    }
+
+    /// Like [`Server::bind`] with a store of the caller's own, whatever the configuration says.
+    pub async fn bind_with(config: Config, store: Arc<dyn DocumentStore>) -> Result<Self, StartError> {
         let address = config.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
@@ -88,10 +97,6 @@ impl Server {
             Some(program) => program.clone(),
             None => std::env::current_exe().map_err(StartError::Program)?,
         };
-        let spec = config.store.clone();
-        // Recovery after a crash reads and writes; not a thing for a thread of the runtime.
-        let store = tokio::task::spawn_blocking(move || quire_persistence::open(&spec)).await;
-        let store = store.map_err(|error| StartError::Directory(io::Error::other(error)))??;
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let policy = Policy::Open;
@@ -108,7 +113,15 @@ impl Server {
             write_timeout: config.write_timeout,
         };
         raise_file_limit(limits.sockets);
-        Ok(Self { listener, address, directory, edge: Edge::new(upgrades, http::routes(&context)), limits, tasks, stop })
+        Ok(Self {
+            listener,
+            address,
+            directory,
+            edge: Edge::new(upgrades, http::routes(&context)),
+            limits,
+            tasks,
+            stop,
+        })
     }
 
     /// The address, with the real port if 0 was asked for.
@@ -119,7 +132,10 @@ impl Server {
     /// Serves until it is told to stop. Returns when connections are closed and documents are durable, at the latest 10 s after.
     pub async fn run(self, shutdown: Shutdown) {
         let Self { listener, address, directory, edge, limits, tasks, stop } = self;
-        info!(version = env!("CARGO_PKG_VERSION"), "open http://{address} in a browser for a page to try it on");
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            "open http://{address} in a browser for a page to try it on"
+        );
         let accepting = accept::run(listener, edge, limits, tasks.clone(), stop.clone());
         let mut accepting = tokio::spawn(accepting);
         tokio::select! {
@@ -141,7 +157,10 @@ impl Server {
         if drained.unsaved == 0 {
             info!("stopped, everything is stored");
         } else {
-            warn!(documents = drained.unsaved, "stopped, the last edits of some documents are not stored and were never confirmed");
+            warn!(
+                documents = drained.unsaved,
+                "stopped, the last edits of some documents are not stored and were never confirmed"
+            );
         }
     }
 }

@@ -20,9 +20,9 @@ pub(crate) fn start(config: &Config) {
         LogFormat::Text => {
             Box::new(Registry::default().with(lines.with_ansi(false).with_filter(config.log.clone())))
         }
-        LogFormat::Json => {
-            Box::new(Registry::default().with(lines.json().flatten_event(true).with_filter(config.log.clone())))
-        }
+        LogFormat::Json => Box::new(
+            Registry::default().with(lines.json().flatten_event(true).with_filter(config.log.clone())),
+        ),
     };
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         panic::set_hook(Box::new(log_panic));

@@ -65,7 +65,9 @@ pub(crate) async fn run(
                     drop(slot);
                 });
             }
-            Err(error) if is_of_one_connection(&error) => debug!(%error, "a connection ended before it was accepted"),
+            Err(error) if is_of_one_connection(&error) => {
+                debug!(%error, "a connection ended before it was accepted")
+            }
             Err(error) => {
                 if failing.is_due() {
                     warn!(%error, "connections cannot be accepted");

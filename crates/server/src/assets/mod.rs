@@ -90,7 +90,11 @@ mod tests {
         let assets = Assets::embedded();
         let page = std::str::from_utf8(&assets.find("/").unwrap().body).unwrap().to_owned();
         for asset in assets.0.iter().filter(|asset| asset.path != "/") {
-            assert!(page.contains(&format!("\"./{}\"", asset.path.trim_start_matches('/'))), "{}", asset.path);
+            assert!(
+                page.contains(&format!("\"./{}\"", asset.path.trim_start_matches('/'))),
+                "{}",
+                asset.path
+            );
         }
     }
 
@@ -110,7 +114,10 @@ mod tests {
         let fixed = ["web-demo/build.mjs", "web-demo/package.json", "web-demo/package-lock.json"];
         let sources = sources.map(|entry| format!("web-demo/src/{}", entry.unwrap().file_name().display()));
         for file in sources.chain(fixed.map(str::to_owned)) {
-            assert!(listed.iter().any(|(_, listed)| *listed == file), "{file} was not there when the bundle was built");
+            assert!(
+                listed.iter().any(|(_, listed)| *listed == file),
+                "{file} was not there when the bundle was built"
+            );
         }
     }
 }

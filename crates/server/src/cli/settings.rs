@@ -20,7 +20,9 @@ impl SettingArgs {
     /// Everything that was given: in the file, in the environment, as flags.
     pub(super) fn raw(self) -> Raw {
         let mut raw = Raw::default();
-        let file = self.config.or_else(|| env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
+        let file = self
+            .config
+            .or_else(|| env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
         if let Some(path) = file {
             raw.add_file(&path);
         }
@@ -103,7 +105,8 @@ mod tests {
 
     #[test]
     fn flags_become_settings() {
-        let config = resolve(&["--listen", "0.0.0.0:1", "--allow-anonymous", "--fault-injection", "store-delay=1s"]);
+        let config =
+            resolve(&["--listen", "0.0.0.0:1", "--allow-anonymous", "--fault-injection", "store-delay=1s"]);
         assert_eq!(config.listen().to_string(), "0.0.0.0:1");
         assert_eq!(config.store_delay.as_secs(), 1);
         assert_eq!(resolve(&["--allow-anonymous=false"]).listen().port(), 1234);

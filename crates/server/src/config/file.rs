@@ -124,6 +124,9 @@ mod tests {
         let found = faults("lisen = \"x\"\nkeepalive = = 3\n");
         assert!(found.iter().any(|fault| fault.starts_with("quire.toml:2: not TOML: ")), "{found:?}");
         assert!(found.iter().any(|fault| fault.starts_with("quire.toml:1: lisen: ")), "{found:?}");
-        assert!(faults("listen = \"a\"\nlisten = \"b\"\n")[0].starts_with("quire.toml:2: not TOML: duplicate key"));
+        assert!(
+            faults("listen = \"a\"\nlisten = \"b\"\n")[0]
+                .starts_with("quire.toml:2: not TOML: duplicate key")
+        );
     }
 }

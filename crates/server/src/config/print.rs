@@ -28,7 +28,9 @@ fn line(raw: &Raw, setting: &Setting) -> (String, String) {
     let value = match setting.kind {
         Kind::Value if texts.concat().bytes().all(|byte| byte.is_ascii_digit()) => texts.concat(),
         Kind::Value => quoted(&texts.concat()),
-        Kind::Switch => if matches!(texts.concat().as_str(), "true" | "1") { "true" } else { "false" }.to_owned(),
+        Kind::Switch => {
+            if matches!(texts.concat().as_str(), "true" | "1") { "true" } else { "false" }.to_owned()
+        }
         Kind::List => format!("[{}]", texts.iter().map(quoted).collect::<Vec<_>>().join(", ")),
     };
     let place = match place {

@@ -128,7 +128,11 @@ impl Raw {
                 key: None,
                 message: format!("no setting has this name; did you mean {close}?"),
             }),
-            None => self.warnings.push(Fault { place, key: None, message: "is no setting and has no effect".to_owned() }),
+            None => self.warnings.push(Fault {
+                place,
+                key: None,
+                message: "is no setting and has no effect".to_owned(),
+            }),
         }
     }
 }
@@ -160,12 +164,22 @@ mod tests {
 
     #[test]
     fn a_misspelt_variable_is_a_fault_and_a_foreign_one_a_warning() {
-        let raw = environment(&[("QUIRE_LISTN", "x"), ("QUIRE_SERVICE_HOST", "10.0.0.1"), ("QUIRE_PORT", "tcp://x")]);
+        let raw = environment(&[
+            ("QUIRE_LISTN", "x"),
+            ("QUIRE_SERVICE_HOST", "10.0.0.1"),
+            ("QUIRE_PORT", "tcp://x"),
+        ]);
         let texts = |faults: &[Fault]| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(texts(raw.faults()), ["QUIRE_LISTN: no setting has this name; did you mean QUIRE_LISTEN?"]);
+        assert_eq!(
+            texts(raw.faults()),
+            ["QUIRE_LISTN: no setting has this name; did you mean QUIRE_LISTEN?"]
+        );
         assert_eq!(
             texts(raw.warnings()),
-            ["QUIRE_SERVICE_HOST: is no setting and has no effect", "QUIRE_PORT: is no setting and has no effect"]
+            [
+                "QUIRE_SERVICE_HOST: is no setting and has no effect",
+                "QUIRE_PORT: is no setting and has no effect"
+            ]
         );
     }
 

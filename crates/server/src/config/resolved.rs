@@ -1,10 +1,10 @@
 //! The configuration as it holds.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use quire_persistence::StoreSpec;
+use quire_persistence::{StoreSpec, StoreSpecError};
 use tracing_subscriber::filter::Targets;
 
 use super::fault::{Fault, Faults, Place};
@@ -61,7 +61,7 @@ impl Config {
         let data = reader.value("data", directory);
         let config = Self {
             listen,
-            store: reader.value("store", |text| store(text, &data)),
+            store: reader.value("store", |text| store(text).map(|spec| spec.within(&data))),
             idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
             max_connections: reader.value("max_connections", |text| value::count(text, 1..=1_000_000)),
@@ -115,7 +115,10 @@ impl Reader<'_> {
                 Err(message) => self.faults.push(fault(setting, place, message)),
             }
         }
-        #[expect(clippy::expect_used, reason = "defaults are constants; the test `every_default_is_valid` parses them all")]
+        #[expect(
+            clippy::expect_used,
+            reason = "defaults are constants; the test `every_default_is_valid` parses them all"
+        )]
         parse(setting.default).expect("the default is valid")
     }
 
@@ -135,10 +138,13 @@ impl Reader<'_> {
             match text.split_once('=') {
                 Some(("store-delay", time)) => match value::duration(time, Duration::ZERO..=MINUTE) {
                     Ok(time) => store_delay = time,
-                    Err(message) => self.faults.push(fault(setting, place, format!("store-delay: {message}"))),
+                    Err(message) => {
+                        self.faults.push(fault(setting, place, format!("store-delay: {message}")))
+                    }
                 },
                 _ => {
-                    let message = format!("{text:?} is no fault that can be injected; there is store-delay=TIME");
+                    let message =
+                        format!("{text:?} is no fault that can be injected; there is store-delay=TIME");
                     self.faults.push(fault(setting, place, message));
                 }
             }
@@ -148,7 +154,10 @@ impl Reader<'_> {
 }
 
 fn setting(key: &str) -> &'static Setting {
-    #[expect(clippy::expect_used, reason = "keys are constants of this file; the test `every_default_is_valid` uses them all")]
+    #[expect(
+        clippy::expect_used,
+        reason = "keys are constants of this file; the test `every_default_is_valid` uses them all"
+    )]
     Setting::by_key(key).expect("the table has this key")
 }
 
@@ -164,29 +173,23 @@ fn directory(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("a folder must be named".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
-fn store(text: &str, data: &Path) -> Result<StoreSpec, String> {
-    let (engine, folder) = match text.split_once(':') {
-        Some((engine, folder)) => (engine, Some(folder)),
-        None => (text, None),
-    };
-    let folder_or_data = || folder.map_or_else(|| Ok(data.to_owned()), directory);
-    match engine {
-        "redb" => folder_or_data().map(StoreSpec::Redb),
-        "sled" => folder_or_data().map(StoreSpec::Sled),
-        "memory" if folder.is_none() => Ok(StoreSpec::Memory),
-        _ => Err(format!("{text:?} is no store; there are redb, redb:DIR, sled, sled:DIR and memory")),
-    }
+fn store(text: &str) -> Result<StoreSpec, String> {
+    text.parse().map_err(|error: StoreSpecError| error.to_string())
 }
 
 fn log_filter(text: &str) -> Result<Targets, String> {
-    let expected =
-        || format!("{text:?} is no filter; write a level such as info, or levels by module such as info,hyper=debug");
+    let expected = || {
+        format!(
+            "{text:?} is no filter; write a level such as info, or levels by module such as info,hyper=debug"
+        )
+    };
     if text.trim().is_empty() {
         return Err(expected());
     }
     // A bare word that is no level would be taken for a module, and silence all others.
-    if text.split(',').any(|part| !part.contains('=') && part.trim().parse::<tracing::level_filters::LevelFilter>().is_err())
-    {
+    if text.split(',').any(|part| {
+        !part.contains('=') && part.trim().parse::<tracing::level_filters::LevelFilter>().is_err()
+    }) {
         return Err(expected());
     }
     text.parse().map_err(|_| expected())
@@ -221,7 +224,12 @@ mod tests {
     #[test]
     fn all_faults_are_found_at_once() {
         assert_eq!(
-            faults([("listen", "nowhere"), ("keepalive", "20"), ("log_format", "xml"), ("view_workers", "0")]),
+            faults([
+                ("listen", "nowhere"),
+                ("keepalive", "20"),
+                ("log_format", "xml"),
+                ("view_workers", "0")
+            ]),
             [
                 "--listen: \"nowhere\" is no address; write one such as 127.0.0.1:1234, [::1]:1234 or 0.0.0.0:1234",
                 "--keepalive: \"20\" is no time; write a whole number with ms, s, min, h or d, such as 20s",
@@ -248,7 +256,8 @@ mod tests {
         let spec = |text| Config::resolve(&Raw::of([("data", "d"), ("store", text)])).unwrap().store;
         assert_eq!(spec("redb"), StoreSpec::Redb("d".into()));
         assert_eq!(spec("sled"), StoreSpec::Sled("d".into()));
-        assert_eq!(spec("sled:C:/x"), StoreSpec::Sled("C:/x".into()));
+        assert_eq!(spec("sled:/x:y"), StoreSpec::Sled("/x:y".into()));
+        assert_eq!(spec("sled:x"), StoreSpec::Sled("d/x".into()));
         assert_eq!(spec("memory"), StoreSpec::Memory);
         for text in ["", "sqlite", "memory:x", "sled:", "postgres://x"] {
             assert_eq!(faults([("store", text)]).len(), 1, "{text}");

@@ -194,7 +194,10 @@ mod tests {
     #[test]
     fn names_follow_from_the_key() {
         let setting = Setting::by_key("idle_unload").unwrap();
-        assert_eq!((setting.flag().as_str(), setting.variable().as_str()), ("idle-unload", "QUIRE_IDLE_UNLOAD"));
+        assert_eq!(
+            (setting.flag().as_str(), setting.variable().as_str()),
+            ("idle-unload", "QUIRE_IDLE_UNLOAD")
+        );
         assert!(Setting::by_key("idle-unload").is_none());
     }
 
@@ -204,7 +207,12 @@ mod tests {
         let document = include_str!("../../OPERATIONS.md");
         for setting in SETTINGS {
             let default = if setting.default.is_empty() { "none" } else { setting.default };
-            let row = format!("| `--{}` | `{}` | `{}` | `{default}` |", setting.flag(), setting.variable(), setting.key);
+            let row = format!(
+                "| `--{}` | `{}` | `{}` | `{default}` |",
+                setting.flag(),
+                setting.variable(),
+                setting.key
+            );
             assert!(document.contains(&row), "OPERATIONS.md has no row that starts with {row}");
         }
     }

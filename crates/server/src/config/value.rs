@@ -7,7 +7,8 @@ use std::time::Duration;
 
 /// An address with a port. Names are not looked up, but `localhost` is understood.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    let expected = || format!("{text:?} is no address; write one such as 127.0.0.1:1234, [::1]:1234 or 0.0.0.0:1234");
+    let expected =
+        || format!("{text:?} is no address; write one such as 127.0.0.1:1234, [::1]:1234 or 0.0.0.0:1234");
     if let Some(port) = text.strip_prefix("localhost:") {
         let port = port.parse().map_err(|_| expected())?;
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
@@ -32,7 +33,8 @@ pub(super) fn count(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, 
 
 /// A number with a unit, within bounds.
 pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
-    let expected = || format!("{text:?} is no time; write a whole number with ms, s, min, h or d, such as 20s");
+    let expected =
+        || format!("{text:?} is no time; write a whole number with ms, s, min, h or d, such as 20s");
     let (number, unit) = split(text).ok_or_else(expected)?;
     let milliseconds = match unit {
         "ms" => 1,
@@ -48,7 +50,8 @@ pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<D
 
 /// A number of bytes, with a unit or without, within bounds.
 pub(super) fn bytes(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, String> {
-    let expected = || format!("{text:?} is no size; write a whole number with B, KiB, MiB or GiB, such as 64MiB");
+    let expected =
+        || format!("{text:?} is no size; write a whole number with B, KiB, MiB or GiB, such as 64MiB");
     let (number, unit) = split(text).ok_or_else(expected)?;
     let shift = match unit {
         "" | "B" => 0,
@@ -57,7 +60,8 @@ pub(super) fn bytes(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, 
         "GiB" => 30,
         _ => return Err(expected()),
     };
-    let size = number.checked_mul(1 << shift).and_then(|size| usize::try_from(size).ok()).ok_or_else(expected)?;
+    let size =
+        number.checked_mul(1 << shift).and_then(|size| usize::try_from(size).ok()).ok_or_else(expected)?;
     within(size, bounds, text, ShownBytes)
 }
 
@@ -159,7 +163,10 @@ mod tests {
     fn what_is_shown_parses_again() {
         for milliseconds in [1, 999, 1000, 60_000, 90_000, 3_600_000, 86_400_000] {
             let value = Duration::from_millis(milliseconds);
-            assert_eq!(duration(&ShownDuration(value).to_string(), Duration::ZERO..=Duration::MAX), Ok(value));
+            assert_eq!(
+                duration(&ShownDuration(value).to_string(), Duration::ZERO..=Duration::MAX),
+                Ok(value)
+            );
         }
         for value in [0, 1, 1023, 1024, 1 << 20, (1 << 20) + 1, 3 << 30] {
             assert_eq!(bytes(&ShownBytes(value).to_string(), 0..=usize::MAX), Ok(value));

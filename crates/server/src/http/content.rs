@@ -70,7 +70,11 @@ fn request(query: &str) -> Result<ContentRequest, ApiError> {
             "root" => &mut root,
             "format" => &mut format,
             "token" => continue,
-            _ => return Err(ApiError::BadQuery(format!("there is no parameter {name:?}, only root and format"))),
+            _ => {
+                return Err(ApiError::BadQuery(format!(
+                    "there is no parameter {name:?}, only root and format"
+                )));
+            }
         };
         if place.replace(value.into_owned()).is_some() {
             return Err(ApiError::BadQuery(format!("{name} is given twice")));
@@ -81,9 +85,9 @@ fn request(query: &str) -> Result<ContentRequest, ApiError> {
         ("json", Some(root)) => Ok(ContentRequest::Json(root)),
         ("text", Some(root)) => Ok(ContentRequest::Text(root)),
         ("xml", Some(root)) => Ok(ContentRequest::Xml(root)),
-        (format @ ("text" | "xml"), None) => {
-            Err(ApiError::BadQuery(format!("format={format} needs root=NAME, the name the editor gave to its type")))
-        }
+        (format @ ("text" | "xml"), None) => Err(ApiError::BadQuery(format!(
+            "format={format} needs root=NAME, the name the editor gave to its type"
+        ))),
         (format, _) => Err(ApiError::BadQuery(format!("format {format:?} is none of json, text and xml"))),
     }
 }
@@ -102,7 +106,9 @@ fn not_shown(doc: &DocId, error: ViewError) -> ApiError {
     match error {
         ViewError::UnknownRoot { .. } => ApiError::UnknownRoot,
         ViewError::WrongType { .. } => ApiError::WrongType(error.to_string()),
-        ViewError::DocumentTooLarge { .. } | ViewError::AnswerTooLarge { .. } => ApiError::TooLarge(error.to_string()),
+        ViewError::DocumentTooLarge { .. } | ViewError::AnswerTooLarge { .. } => {
+            ApiError::TooLarge(error.to_string())
+        }
         ViewError::Busy => ApiError::Busy,
         ViewError::Unreadable { .. } => {
             warn!(%doc, %error, "the content cannot be shown");

@@ -16,7 +16,9 @@ pub(crate) enum ApiError {
     NoSuchPage,
     #[error("this path answers {allow} only")]
     MethodNotAllowed { allow: &'static str },
-    #[error("the document name has a % that is not followed by two hexadecimal digits; encode names with encodeURIComponent")]
+    #[error(
+        "the document name has a % that is not followed by two hexadecimal digits; encode names with encodeURIComponent"
+    )]
     BadEscape,
     #[error("the document name is not valid UTF-8; encode names with encodeURIComponent")]
     NotUtf8,
@@ -63,7 +65,9 @@ impl ApiError {
         match self {
             Self::NoSuchPage => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::BadEscape | Self::NotUtf8 | Self::BadName(_) => (StatusCode::BAD_REQUEST, "bad_document_name"),
+            Self::BadEscape | Self::NotUtf8 | Self::BadName(_) => {
+                (StatusCode::BAD_REQUEST, "bad_document_name")
+            }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
             Self::UnknownRoot => (StatusCode::NOT_FOUND, "unknown_root"),

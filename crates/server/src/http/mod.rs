@@ -10,9 +10,9 @@ mod pages;
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, StatusCode};
 use quire_view::Pool;
+use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
-use warp::Filter as _;
 
 pub(crate) use error::ApiError;
 
@@ -41,7 +41,11 @@ pub(crate) fn routes(context: &Context) -> Routes {
 fn reading() -> BoxedFilter<()> {
     warp::method()
         .and_then(async |method: Method| {
-            if method == Method::GET || method == Method::HEAD { Ok(()) } else { Err(warp::reject::not_found()) }
+            if method == Method::GET || method == Method::HEAD {
+                Ok(())
+            } else {
+                Err(warp::reject::not_found())
+            }
         })
         .untuple_one()
         .boxed()

@@ -66,7 +66,9 @@ mod tests {
         let mut request = HeaderMap::new();
         assert_eq!(answer(page, &request).status(), 200);
         let tag = page.tag.to_str().unwrap();
-        for (tags, status) in [(format!("\"x\", W/{tag}"), 304), ("*".to_owned(), 304), ("\"x\"".to_owned(), 200)] {
+        for (tags, status) in
+            [(format!("\"x\", W/{tag}"), 304), ("*".to_owned(), 304), ("\"x\"".to_owned(), 200)]
+        {
             request.insert(header::IF_NONE_MATCH, tags.parse().unwrap());
             assert_eq!(answer(page, &request).status(), status, "{tags}");
         }

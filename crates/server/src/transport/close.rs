@@ -21,8 +21,8 @@ pub(crate) enum Close {
     Malformed(String),
     /// 1003: a text frame; messages are binary.
     Text,
-    /// 1009: a message larger than this many bytes.
-    TooBig(usize),
+    /// 1009: a message, or a part of one, larger than allowed. Holds which.
+    TooBig(String),
     /// 1011: the document met an error of ours; coming back helps.
     Rebuilding,
     /// 1011: the document is closed to editors until an operator has looked at it.
@@ -51,12 +51,24 @@ impl Close {
     pub(crate) fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Silent(limit) => format!("nothing was received for {} s", limit.as_secs()).into(),
-            Self::Malformed(what) => what.clone().into(),
+            Self::Malformed(what) | Self::TooBig(what) => what.clone().into(),
             Self::Text => "messages are binary, a text frame was received".into(),
-            Self::TooBig(limit) => format!("the message is larger than the {limit} bytes allowed").into(),
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
+        }
+    }
+
+    /// Whether the client would be refused again with the same document.
+    pub(super) fn is_likely_to_repeat(&self) -> bool {
+        match self {
+            Self::TooBig(_) => true,
+            Self::Silent(_)
+            | Self::Malformed(_)
+            | Self::Text
+            | Self::Rebuilding
+            | Self::Quarantined
+            | Self::Restart => false,
         }
     }
 
@@ -81,7 +93,11 @@ impl From<CloseReason> for Close {
 
 impl From<FrameError> for Close {
     fn from(error: FrameError) -> Self {
-        Self::Malformed(error.to_string())
+        if error.is_too_large() {
+            Self::TooBig(error.to_string())
+        } else {
+            Self::Malformed(error.to_string())
+        }
     }
 }
 
@@ -96,7 +112,7 @@ mod tests {
             Close::Silent(Duration::from_secs(45)),
             Close::Malformed("x".into()),
             Close::Text,
-            Close::TooBig(1),
+            Close::TooBig("x".into()),
             Close::Rebuilding,
             Close::Quarantined,
             Close::Restart,

@@ -2,6 +2,7 @@
 
 mod close;
 mod path;
+mod pause;
 mod socket;
 mod upgrade;
 mod ws;

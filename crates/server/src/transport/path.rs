@@ -45,7 +45,9 @@ pub(crate) fn document(encoded: &str) -> Result<DocId, ApiError> {
 fn escapes_are_whole(encoded: &str) -> bool {
     let mut parts = encoded.split('%');
     let _before_the_first = parts.next();
-    parts.all(|part| part.as_bytes().first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+    parts.all(|part| {
+        part.as_bytes().first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 #[cfg(test)]
@@ -96,7 +98,18 @@ mod tests {
 
     #[test]
     fn paths_of_the_server_are_no_documents() {
-        for path in ["/", "", "/hocuspocus", "/v1/docs/a", "/v1", "/doc/x", "/d/x/ws/y", "/healthz", "/metrics", "/ready"] {
+        for path in [
+            "/",
+            "",
+            "/hocuspocus",
+            "/v1/docs/a",
+            "/v1",
+            "/doc/x",
+            "/d/x/ws/y",
+            "/healthz",
+            "/metrics",
+            "/ready",
+        ] {
             assert!(matches!(name(path), Err(ApiError::NotADocument(_))), "{path}");
             if path.len() > 1 {
                 assert_eq!(name(&format!("/ws{path}")).as_deref(), Ok(&path[1..]));

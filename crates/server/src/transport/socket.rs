@@ -75,6 +75,19 @@ pub(super) struct Socket<T> {
     /// Whether something was queued since the last [`Event::Written`].
     writing: bool,
     max_message: usize,
+    last_large: Option<Large>,
+}
+
+/// A message that was larger than the read buffer, kept until as much as a read buffer has come after it.
+///
+/// The library reads a message into memory of its size, and when everything cut from that memory is gone, it goes on reading
+/// into it: a connection would hold the memory of its largest message for as long as it lives. While the message is
+/// alive the library cannot do so, and takes a small buffer when the rest of that memory, at most a read buffer, is
+/// used up.
+#[derive(Debug)]
+struct Large {
+    _message: Bytes,
+    came_after: usize,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
@@ -86,8 +99,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             .max_write_buffer_size(MAX_WRITE_BUFFER)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let stream = WebSocketStream::from_partially_read(io, read.to_vec(), Role::Server, Some(config)).await;
-        Self { stream, queue: VecDeque::new(), rest: None, writing: false, max_message }
+        let stream =
+            WebSocketStream::from_partially_read(io, read.to_vec(), Role::Server, Some(config)).await;
+        Self { stream, queue: VecDeque::new(), rest: None, writing: false, max_message, last_large: None }
     }
 
     /// Queues messages for [`Socket::event`] to write.
@@ -126,7 +140,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        Poll::Ready(match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+        let received = ready!(Pin::new(&mut self.stream).poll_next(cx));
+        if let Some(Ok(message)) = &received {
+            self.note_large(message);
+        }
+        Poll::Ready(match received {
             Some(Ok(Message::Binary(bytes))) => Event::Message(bytes),
             Some(Ok(Message::Text(_))) => Event::Fault(Close::Text),
             // The library hands out no bare frames; they are for writing only.
@@ -135,6 +153,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Some(Err(error)) => failed(&error, self.max_message),
             None => Event::Gone(Gone::Lost),
         })
+    }
+
+    fn note_large(&mut self, message: &Message) {
+        match message {
+            Message::Binary(bytes) if bytes.len() > READ_BUFFER => {
+                self.last_large = Some(Large { _message: bytes.clone(), came_after: 0 });
+            }
+            Message::Binary(_)
+            | Message::Text(_)
+            | Message::Ping(_)
+            | Message::Pong(_)
+            | Message::Close(_)
+            | Message::Frame(_) => {
+                if let Some(large) = &mut self.last_large {
+                    large.came_after += message.len();
+                    if large.came_after > READ_BUFFER {
+                        self.last_large = None;
+                    }
+                }
+            }
+        }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -177,14 +216,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
         match why {
             Close::Silent(_) | Close::Rebuilding | Close::Quarantined | Close::Restart | Close::Text => {
-                let _ = timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+                let _ =
+                    timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
             }
             // What comes now is the rest of what was refused, and may be the middle of a frame.
             Close::Malformed(_) | Close::TooBig(_) => {
                 let io = self.stream.get_mut();
                 let _ = io.shutdown().await;
                 let mut discarded = [0; READ_BUFFER];
-                let _ = timeout(REFUSAL_WAIT, async { while let Ok(1..) = io.read(&mut discarded).await {} }).await;
+                let _ = timeout(REFUSAL_WAIT, async { while let Ok(1..) = io.read(&mut discarded).await {} })
+                    .await;
             }
         }
     }
@@ -193,12 +234,110 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
 /// What a failure of the library means.
 fn failed(error: &Error, max_message: usize) -> Event {
     match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => Event::Fault(Close::TooBig(max_message)),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Event::Fault(Close::TooBig(format!("the message is larger than the {max_message} bytes allowed")))
+        }
         Error::Utf8(_) => Event::Fault(Close::Text),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Event::Gone(Gone::Lost),
         Error::Protocol(error) => Event::Fault(Close::Malformed(error.to_string())),
         Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Event::Gone(Gone::Stalled),
         // Of the remaining ones only those of the connection itself can occur here.
         _ => Event::Gone(Gone::Lost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    /// Two sockets with a pipe of this many bytes between them, the first of them ours.
+    async fn pair(pipe: usize) -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let (near, far) = duplex(pipe);
+        (
+            Socket::new(near, &[], 1 << 20).await,
+            WebSocketStream::from_raw_socket(far, Role::Client, None).await,
+        )
+    }
+
+    fn numbered(length: usize) -> Bytes {
+        (0..length).map(|index| (index % 251) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn messages_of_any_size_arrive_whole_and_in_order() {
+        let (mut socket, mut client) = pair(1000).await;
+        let sizes = [0, 1, FRAGMENT - 1, FRAGMENT, FRAGMENT + 1, 3 * FRAGMENT, 1_000_000, 5];
+        socket.send(sizes.map(numbered));
+        let reading = tokio::spawn(async move {
+            for size in sizes {
+                assert_eq!(client.next().await.unwrap().unwrap(), Message::Binary(numbered(size)), "{size}");
+            }
+            client
+        });
+        assert!(matches!(socket.event(true).await, Event::Written));
+        assert!(!socket.is_writing());
+        reading.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn reading_goes_on_while_writing_waits() {
+        let (mut socket, mut client) = pair(1000).await;
+        socket.send([numbered(100_000)]);
+        client.send(Message::Ping(Bytes::new())).await.unwrap();
+        client.send(Message::binary(&b"hello"[..])).await.unwrap();
+        assert!(matches!(socket.event(true).await, Event::SignOfLife));
+        assert!(matches!(socket.event(true).await, Event::Message(bytes) if bytes == "hello"));
+        assert!(socket.is_writing());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_unless_wanted() {
+        let (mut socket, mut client) = pair(1000).await;
+        client.send(Message::binary(&b"hello"[..])).await.unwrap();
+        socket.send([Bytes::from_static(b"out")]);
+        assert!(matches!(socket.event(false).await, Event::Written));
+        assert!(futures_util::FutureExt::now_or_never(socket.event(false)).is_none());
+        assert!(matches!(socket.event(true).await, Event::Message(_)));
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_large_message_is_given_back() {
+        let (mut socket, mut client) = pair(1 << 20).await;
+        client.send(Message::Binary(numbered(500_000))).await.unwrap();
+        let Event::Message(bytes) = socket.event(true).await else { panic!("no message") };
+        for _ in 0..=READ_BUFFER / 100 {
+            client.send(Message::Binary(numbered(100))).await.unwrap();
+            assert!(matches!(socket.event(true).await, Event::Message(_)));
+        }
+        // Is unique only if nobody else holds any of it, the read buffer included.
+        assert!(bytes.try_into_mut().is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_reason_of_a_refusal_arrives_although_the_client_goes_on_sending() {
+        let (mut socket, client) = pair(1000).await;
+        let (mut sink, mut stream) = client.split();
+        let sending = tokio::spawn(async move { sink.send(Message::Binary(numbered(3 << 20))).await });
+        let Event::Fault(why) = socket.event(true).await else { panic!("no fault") };
+        assert_eq!(why.code(), 1009);
+        let closing = tokio::spawn(async move { socket.close(&why).await });
+        let Some(Ok(Message::Close(Some(frame)))) = stream.next().await else { panic!("no close frame") };
+        assert_eq!(u16::from(frame.code), 1009);
+        drop(stream);
+        sending.abort();
+        let _ = sending.await;
+        closing.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_answer_a_close_is_not_waited_for() {
+        let (socket, _client) = pair(1000).await;
+        socket.close(&Close::Restart).await;
+        let (mut socket, _client) = pair(10).await;
+        socket.send([numbered(1000)]);
+        assert!(futures_util::FutureExt::now_or_never(socket.event(true)).is_none());
+        socket.close(&Close::Restart).await;
     }
 }

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -16,7 +16,7 @@ use hyper_util::server::conn::auto::upgrade::downcast;
 use quire_sync_protocol::{DocId, Limits, SessionSetup};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::path::websocket_document;
+use super::pause::{Pauses, Returner};
 use super::socket::Socket;
-use super::ws::{self, Client, Keepalive};
+use super::ws::{self, Client, End, Keepalive};
 use crate::accept::{Line, Peer};
 use crate::auth::Policy;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
@@ -54,8 +55,9 @@ struct Shared {
     policy: Policy,
     /// One permit for each editor that may be connected.
     slots: Arc<Semaphore>,
-    limits: Arc<Limits>,
+    limits: Limits,
     keepalive: Keepalive,
+    pauses: Pauses,
     /// Where connections live after their handshake.
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -79,8 +81,9 @@ impl Upgrades {
             directory,
             policy,
             slots: Arc::new(Semaphore::new(settings.max_connections)),
-            limits: Arc::new(settings.limits),
+            limits: settings.limits,
             keepalive: Keepalive(settings.keepalive),
+            pauses: Pauses::default(),
             tasks,
             stop,
         };
@@ -103,14 +106,30 @@ impl Upgrades {
 
     async fn accept(self, parts: &mut Parts, Peer(peer): Peer) -> Result<Response, ApiError> {
         let response = handshake(parts)?;
-        let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
+        let upgrade = parts
+            .extensions
+            .remove::<OnUpgrade>()
+            .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
         let doc = websocket_document(parts.uri.path())?;
         let access = self.shared.policy.access(&parts.headers, parts.uri.query().unwrap_or_default(), &doc);
-        let slot = Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
+        let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
+        self.pause(returner).await?;
+        let slot =
+            Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
         let seat = self.seat(&doc, SessionSetup { access, identity: None }).await?;
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, shared, slot));
+        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
         Ok(response)
+    }
+
+    /// Holds back one who keeps coming back with what was refused.
+    async fn pause(&self, returner: Returner) -> Result<(), ApiError> {
+        match self.shared.pauses.until(returner, Instant::now()) {
+            None => Ok(()),
+            Some(until) => {
+                self.shared.stop.run_until_cancelled(sleep_until(until)).await.ok_or(ApiError::Restarting)
+            }
+        }
     }
 
     async fn seat(&self, doc: &DocId, setup: SessionSetup) -> Result<Seat, ApiError> {
@@ -126,7 +145,14 @@ impl Upgrades {
 }
 
 /// Waits until the 101 is out, then runs the connection.
-async fn connect(upgrade: OnUpgrade, seat: Seat, client: Client, shared: Arc<Shared>, slot: OwnedSemaphorePermit) {
+async fn connect(
+    upgrade: OnUpgrade,
+    seat: Seat,
+    client: Client,
+    returner: Returner,
+    shared: Arc<Shared>,
+    slot: OwnedSemaphorePermit,
+) {
     // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
     let Ok(upgraded) = upgrade.await else { return };
     let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
@@ -135,9 +161,13 @@ async fn connect(upgrade: OnUpgrade, seat: Seat, client: Client, shared: Arc<Sha
     };
     let line = parts.io.into_inner();
     let activity = Arc::clone(line.activity());
-    let socket = Socket::new(line, &parts.read_buf, shared.limits.frame_bytes).await;
-    let (limits, stop) = (Arc::clone(&shared.limits), shared.stop.clone());
-    ws::run(socket, seat, client, activity, limits, shared.keepalive, stop).await;
+    let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
+    let mut socket = Socket::new(line, &parts.read_buf, limits.frame_bytes).await;
+    let end = ws::run(&mut socket, seat, &client, &activity, limits, *keepalive, stop).await;
+    if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
+        pauses.refused(returner, Instant::now());
+    }
+    end.finish(socket).await;
     drop(slot);
 }
 
@@ -149,10 +179,12 @@ fn handshake(parts: &Parts) -> Result<Response, ApiError> {
     request.headers_mut().clone_from(&parts.headers);
     let response = create_response_with_body(&request, || "").map_err(|error| match error {
         Error::Protocol(ProtocolError::WrongHttpMethod) => ApiError::MethodNotAllowed { allow: "GET" },
-        Error::Protocol(ProtocolError::WrongHttpVersion) => ApiError::BadHandshake("a WebSocket needs HTTP/1.1"),
-        Error::Protocol(ProtocolError::MissingConnectionUpgradeHeader) => {
-            ApiError::BadHandshake("the header Connection: Upgrade is missing; is a proxy in between set up for WebSockets?")
+        Error::Protocol(ProtocolError::WrongHttpVersion) => {
+            ApiError::BadHandshake("a WebSocket needs HTTP/1.1")
         }
+        Error::Protocol(ProtocolError::MissingConnectionUpgradeHeader) => ApiError::BadHandshake(
+            "the header Connection: Upgrade is missing; is a proxy in between set up for WebSockets?",
+        ),
         Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => ApiError::BadWebSocketVersion,
         Error::Protocol(ProtocolError::MissingSecWebSocketKey | ProtocolError::InvalidSecWebSocketKey) => {
             ApiError::BadHandshake("the header Sec-WebSocket-Key is not the base64 encoding of 16 bytes")

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -40,7 +39,7 @@ pub(super) struct Client {
 
 /// Why a connection ended.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The server closed it.
     Closed(Close),
     /// The client closed it.
@@ -58,28 +57,35 @@ enum Event {
     Tick,
 }
 
+impl End {
+    /// Ends the connection itself in good order.
+    pub(super) async fn finish<T: AsyncRead + AsyncWrite + Unpin>(self, socket: Socket<T>) {
+        match self {
+            Self::Closed(why) => socket.close(&why).await,
+            Self::Left(_) => socket.finish().await,
+            Self::Gone(_) => {}
+        }
+    }
+}
+
 /// Carries messages between a socket and a seat until one of them ends, or `stop`. Leaves the document at the end and
 /// writes one log line.
 pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
-    mut socket: Socket<T>,
+    socket: &mut Socket<T>,
     seat: Seat,
-    client: Client,
-    activity: Arc<Activity>,
-    limits: Arc<Limits>,
+    client: &Client,
+    activity: &Activity,
+    limits: &Limits,
     keepalive: Keepalive,
-    stop: CancellationToken,
-) {
+    stop: &CancellationToken,
+) -> End {
     let session = seat.session();
     debug!(%session, peer = %client.peer, doc = %client.doc, "an editor is connected");
-    let end = exchange(&mut socket, &seat, &activity, &limits, keepalive, &stop).await;
+    let end = exchange(socket, &seat, activity, limits, keepalive, stop).await;
     // Others are to see at once that this one is gone, however long its closing takes.
     seat.leave().await;
     info!(%session, peer = %client.peer, doc = %client.doc, %end, "the connection ended");
-    match end {
-        End::Closed(why) => socket.close(&why).await,
-        End::Left(_) => socket.finish().await,
-        End::Gone(_) => {}
-    }
+    end
 }
 
 async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
@@ -171,7 +177,10 @@ impl Life {
         if now >= heard + dead_after {
             return Err(Close::Silent(dead_after));
         }
-        let due = Due { sign_of_life: now >= self.said + keepalive, ping: now >= heard.max(self.asked) + keepalive };
+        let due = Due {
+            sign_of_life: now >= self.said + keepalive,
+            ping: now >= heard.max(self.asked) + keepalive,
+        };
         if due.sign_of_life {
             self.said = now;
         }
