@@ -271,7 +271,9 @@ mod tests {
         for round in 0..ROUNDS {
             let value = Bytes::from(vec![u8::try_from(round).unwrap(); engine.chunk_bytes()]);
             let mut batch = Batch::new();
-            keys.iter().for_each(|key| batch.put(key.clone(), value.clone()));
+            for key in &keys {
+                batch.put(key.clone(), value.clone());
+            }
             engine.commit(batch).unwrap();
         }
         // One megabyte is alive, sixty were written.
