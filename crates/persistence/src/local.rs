@@ -232,3 +232,6 @@ impl CatalogEntry {
         Self { number, epoch: Epoch::FIRST, seq: Seq(0), log_bytes: 0, snapshot: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

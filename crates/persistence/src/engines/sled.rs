@@ -2,7 +2,7 @@
 //!
 //! - Its `flush` ends in `sync_file_range`, which leaves data in the cache of the device: `fdatasync` follows here.
 //! - Its space comes back only from small values: [`SledEngine::chunk_bytes`] keeps tree nodes from becoming files of their own.
-//! - It panics where files are damaged: [`Reopening`] turns that into an error.
+//! - It panics where files are damaged: that becomes an error.
 //! - What an interrupted start leaves behind keeps it from ever starting again: it is removed before.
 //! - Its iterators do not see batches as a whole: a lock here makes them.
 

@@ -10,6 +10,7 @@ mod copies;
 mod damage;
 mod documents;
 mod faults;
+mod fixture;
 mod homes;
 mod kill;
 mod updates;
