@@ -32,33 +32,58 @@ impl Replica {
 
         let mut inserter = Inserter::new(self);
         update.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
-        let Taken { fresh, erased, complete, ordered, detached, unresolved } = inserter.finish();
+        let Taken { fresh, erased, complete, detached, unresolved } = inserter.finish();
         whole &= complete;
-        self.deletes.unite(&IdSet::collect(|add| erased.into_iter().for_each(|(client, range)| add(client, range))));
+        self.deletes
+            .unite(&IdSet::collect(|add| erased.into_iter().for_each(|(client, range)| add(client, range))));
 
         let delta = if fresh.is_empty() && fresh_deletes.is_empty() {
             None
-        } else if !ordered {
+        } else if !update.is_ordered() {
             // Yjs reads only the last of two blocks of one client. No client writes such an update; put in order,
             // it serves as its own delta.
             let mut sorted = Self::new();
             Inserter::fill(&mut sorted, update);
             sorted.deletes.unite(&fresh_deletes);
             Some(sorted.encode())
-        } else if whole {
+        } else if whole || !is_one_range_a_client(&fresh) {
+            // To leave out what is known in the middle, a gap would have to be written in its place. Some readers
+            // (Yjs among them) are slow to get over a gap that is none; saying it again harms nobody.
             Some(update.clone())
         } else {
             Some(select(update, &fresh, &fresh_deletes))
         };
         // Clients hardly ever have gaps; only those that had one or may have got one are looked through.
         let mut suspects: Vec<_> = fresh.iter().map(|(client, _)| *client).collect();
-        suspects.retain(|client| self.torn.contains(client));
+        suspects.retain(|client| self.torn.contains_key(client));
         suspects.extend(detached);
         suspects.dedup();
-        suspects.into_iter().for_each(|client| self.note_torn(client));
-        let gap = fresh.iter().any(|(client, _)| self.torn.contains(client))
+        for client in suspects {
+            self.note_torn(client);
+        }
+        let behind_a_gap = |client: &ClientId, range: &ClockRange| {
+            self.torn.get(client).is_some_and(|first_missing| *first_missing < range.end)
+        };
+        let gap = fresh.iter().any(|(client, range)| behind_a_gap(client, range))
             || unresolved.into_iter().any(|id| !self.holds(id));
         Inserted { delta, gap }
+    }
+
+    /// Whether an update holds anything that is not there yet. Changes nothing.
+    pub fn lacks(&self, update: &Update) -> bool {
+        let mut lacks = !update.deletes().without(&self.deletes).is_empty();
+        update.for_each_struct(|client, clock, next| {
+            let end = clock + if next.body == Body::Skip { 0 } else { next.len };
+            let mut at = clock;
+            while at < end && !lacks {
+                let found = self.chunks.range((client, 0)..=(client, at)).next_back();
+                match found.map(|(_, chunk)| chunk.end).filter(|held| at < *held) {
+                    Some(held) => at = held,
+                    None => lacks = true,
+                }
+            }
+        });
+        lacks
     }
 
     /// Whether this unit is there, deleted or not.
@@ -72,7 +97,7 @@ impl Replica {
         let mut end = 0;
         for ((_, start), chunk) in self.chunks.range((client, 0)..=(client, Clock::MAX)) {
             if *start != end {
-                self.torn.insert(client);
+                self.torn.insert(client, end);
                 return;
             }
             end = chunk.end;
@@ -87,7 +112,8 @@ impl Replica {
             for range in ranges {
                 let mut at = range.start.max(done);
                 while at < range.end {
-                    let Some(start) = self.chunk_at_or_after(client, at).filter(|start| *start < range.end) else {
+                    let Some(start) = self.chunk_at_or_after(client, at).filter(|start| *start < range.end)
+                    else {
                         break;
                     };
                     let Some(chunk) = self.chunks.remove(&(client, start)) else { break };
@@ -134,7 +160,6 @@ struct Inserter<'r> {
     replica: &'r mut Replica,
     position: Position,
     taken: Taken,
-    last_client: Option<ClientId>,
 }
 
 /// What an insertion took from its update.
@@ -146,8 +171,6 @@ struct Taken {
     erased: Vec<(ClientId, ClockRange)>,
     /// Nothing in the update was known before.
     complete: bool,
-    /// Each client stands in one block, and these descend.
-    ordered: bool,
     /// Clients that got something which does not follow on what was there.
     detached: Vec<ClientId>,
     /// Dependencies that were not there when asked for.
@@ -160,11 +183,10 @@ impl<'r> Inserter<'r> {
             fresh: Vec::new(),
             erased: Vec::new(),
             complete: true,
-            ordered: true,
             detached: Vec::new(),
             unresolved: Vec::new(),
         };
-        Self { replica, position: Position::Unknown, taken, last_client: None }
+        Self { replica, position: Position::Unknown, taken }
     }
 
     fn fill(replica: &mut Replica, update: &Update) {
@@ -179,11 +201,6 @@ impl<'r> Inserter<'r> {
     }
 
     fn insert(&mut self, client: ClientId, clock: Clock, next: &Struct<'_>) {
-        if self.last_client.is_some_and(|last| last != client) {
-            self.leave();
-            self.taken.ordered &= self.last_client > Some(client);
-        }
-        self.last_client = Some(client);
         if next.len == 0 {
             self.taken.complete = false;
             return;
@@ -212,8 +229,12 @@ impl<'r> Inserter<'r> {
     /// Finds out what is there at this clock.
     fn look(&mut self, client: ClientId, at: Clock) -> Found {
         match &self.position {
-            Position::Held { client: here, until } if *here == client && at < *until => return Found::Held(*until),
-            Position::Missing { client: here, splice, until } if *here == client && splice.at() == at && at < *until => {
+            Position::Held { client: here, until } if *here == client && at < *until => {
+                return Found::Held(*until);
+            }
+            Position::Missing { client: here, splice, until }
+                if *here == client && splice.at() == at && at < *until =>
+            {
                 return Found::Missing(*until);
             }
             Position::Unknown | Position::Held { .. } | Position::Missing { .. } => self.leave(),
@@ -282,60 +303,29 @@ enum Found {
     Missing(Clock),
 }
 
-/// The part of an update in these ranges, which stand in its order, with these deletes.
+fn is_one_range_a_client(fresh: &[(ClientId, ClockRange)]) -> bool {
+    fresh.windows(2).all(|pair| matches!(pair, [(one, _), (other, _)] if one != other))
+}
+
+/// The part of an update in these ranges, one a client in the order of the update, with these deletes.
 fn select(update: &Update, fresh: &[(ClientId, ClockRange)], deletes: &IdSet) -> Update {
     let mut writer = UpdateWriter::with_capacity(update.bytes().len());
-    let mut block = Block::default();
     let mut wanted = fresh.iter().peekable();
+    let mut structs = 0;
+    let mut body = Vec::new();
     update.for_each_struct(|client, clock, next| {
+        let Some((_, range)) = wanted.peek().filter(|(of, _)| *of == client) else { return };
         let end = clock + next.len;
-        let is_skip = next.body == Body::Skip;
-        while let Some((_, range)) = wanted.peek().filter(|(of, range)| *of == client && range.start < end) {
-            let (from, to) = (range.start.max(clock), range.end.min(end));
-            if is_skip || from >= to {
-                return;
-            }
-            block.push(&mut writer, client, from, &next.slice(Id { client, clock }, from - clock, to - clock));
-            if range.end > end {
-                return;
-            }
+        let (from, to) = (range.start.max(clock), range.end.min(end));
+        if from < to {
+            next.slice(Id { client, clock }, from - clock, to - clock).write(&mut body);
+            structs += 1;
+        }
+        if range.end <= end {
+            writer.client(structs, client, range.start).append(&mut body);
+            structs = 0;
             wanted.next();
         }
     });
-    block.end(&mut writer);
     writer.finish(deletes)
-}
-
-/// The structs of one client that are being written, before their number is known.
-#[derive(Debug, Default)]
-struct Block {
-    of: Option<(ClientId, Clock)>,
-    structs: u64,
-    end: Clock,
-    body: Vec<u8>,
-}
-
-impl Block {
-    fn push(&mut self, writer: &mut UpdateWriter, client: ClientId, clock: Clock, next: &Struct<'_>) {
-        if self.of.is_none_or(|(of, _)| of != client) {
-            self.end(writer);
-            self.of = Some((client, clock));
-            self.end = clock;
-        }
-        if let Some(gap) = clock.checked_sub(self.end).filter(|gap| *gap > 0) {
-            Struct::skip(gap).write(&mut self.body);
-            self.structs += 1;
-        }
-        next.write(&mut self.body);
-        self.structs += 1;
-        self.end = clock + next.len;
-    }
-
-    fn end(&mut self, writer: &mut UpdateWriter) {
-        if let Some((client, start)) = self.of.take() {
-            writer.client(self.structs, client, start).extend_from_slice(&self.body);
-        }
-        self.structs = 0;
-        self.body.clear();
-    }
 }

@@ -1,7 +1,7 @@
 //! What an item holds. Only its length and its ends are understood, never what it means.
 
-use super::text::Text;
 use super::structs::Check;
+use super::text::Text;
 use super::{UpdateError, check_json, value};
 use crate::id::Clock;
 use crate::wire::varint::{ReadError, Reader, write_var_uint};
@@ -153,7 +153,9 @@ impl<'a> Content<'a> {
     /// The units from `from` up to `to` of `len`. Content of length 1 has no other slice than itself.
     pub(super) fn slice(&self, len: Clock, from: Clock, to: Clock) -> Self {
         match *self {
-            Self::Json(list) => Self::Json(sublist(list, from, to, |reader| Ok(reader.var_bytes().map(drop)?))),
+            Self::Json(list) => {
+                Self::Json(sublist(list, from, to, |reader| Ok(reader.var_bytes().map(drop)?)))
+            }
             Self::Any(list) => Self::Any(sublist(list, from, to, value::skip_value)),
             Self::String(text) => Self::String(text.slice(len, from, to)),
             Self::Deleted
@@ -168,7 +170,12 @@ impl<'a> Content<'a> {
 
     /// Appends this content, `len` units, to that of the encoded struct at the end of `out`, whose length or count
     /// stands at byte `count_at`. Both must be of one kind that [concatenates](Kind::concatenates).
-    pub(crate) fn write_joined(&self, len: Clock, count_at: usize, out: &mut Vec<u8>) -> Result<(), UpdateError> {
+    pub(crate) fn write_joined(
+        &self,
+        len: Clock,
+        count_at: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), UpdateError> {
         let added = match self {
             Self::String(text) => text.bytes() as u64,
             _ => len,

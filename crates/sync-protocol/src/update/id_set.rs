@@ -216,7 +216,9 @@ mod tests {
     fn ids(set: &IdSet) -> Vec<(u64, u64)> {
         set.iter()
             .flat_map(|(client, ranges)| {
-                ranges.iter().flat_map(move |range| (range.start..range.end).map(move |clock| (client.value(), clock)))
+                ranges
+                    .iter()
+                    .flat_map(move |range| (range.start..range.end).map(move |clock| (client.value(), clock)))
             })
             .collect()
     }

@@ -259,9 +259,10 @@ impl<'a> Struct<'a> {
     pub(crate) fn deleted(&self) -> Self {
         match &self.body {
             Body::Gc | Body::Skip => *self,
-            Body::Item(item) => {
-                Self { len: self.len, body: Body::Item(Item { place: item.place, content: Content::Deleted }) }
-            }
+            Body::Item(item) => Self {
+                len: self.len,
+                body: Body::Item(Item { place: item.place, content: Content::Deleted }),
+            },
         }
     }
 

@@ -91,7 +91,7 @@ fn next_char(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Slices as JavaScript would, then encodes as TextEncoder does.
+    /// Slices as JavaScript would, then encodes as `TextEncoder` does.
     fn by_units(text: &str, from: usize, to: usize) -> String {
         String::from_utf16_lossy(&text.encode_utf16().collect::<Vec<_>>()[from..to])
     }
@@ -105,7 +105,14 @@ mod tests {
 
     #[test]
     fn every_slice_of_every_slice_is_what_javascript_gives() {
-        for text in ["", "abc", "\u{1f600}", "a\u{1f600}b\u{e4}\u{1d538}", "e\u{301}\u{4e2d}\u{1f600}\u{1f600}z", "\u{e4}"] {
+        for text in [
+            "",
+            "abc",
+            "\u{1f600}",
+            "a\u{1f600}b\u{e4}\u{1d538}",
+            "e\u{301}\u{4e2d}\u{1f600}\u{1f600}z",
+            "\u{e4}",
+        ] {
             let whole = Text::new(text);
             let len = text.encode_utf16().count();
             assert_eq!(whole.units(), len as u64);
@@ -118,7 +125,11 @@ mod tests {
                     for inner in 0..to - from {
                         for end in inner + 1..=to - from {
                             let again = slice.slice((to - from) as u64, inner as u64, end as u64);
-                            assert_eq!(written(&again), by_units(&plain, inner, end), "{text:?} {from}..{to} {inner}..{end}");
+                            assert_eq!(
+                                written(&again),
+                                by_units(&plain, inner, end),
+                                "{text:?} {from}..{to} {inner}..{end}"
+                            );
                         }
                     }
                 }
