@@ -1,1 +1,5 @@
-//! To be written.
+//! Quire's server: documents, transports and HTTP around the sync protocol.
+
+pub mod doc;
+pub mod outbox;
+pub mod store;
