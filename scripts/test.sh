@@ -29,9 +29,7 @@ step() {
   local name=$1 log="$logs/$1.log" begun=$SECONDS status=0
   shift
   printf '\n== %s: %s\n' "$name" "$*"
-  "$@" > >(tee "$log") 2>&1 < /dev/null || status=$?
-  # The log is complete when tee has ended.
-  wait $!
+  "$@" < /dev/null 2>&1 | tee "$log" || status=$?
   if ((status != 0)); then
     die "step '$name' failed with status $status after $((SECONDS - begun)) s; its output is in $log"
   fi

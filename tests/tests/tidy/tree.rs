@@ -53,6 +53,6 @@ pub(crate) fn files() -> Vec<File> {
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(files.iter().any(|file| file.path == "Cargo.toml"), "{root:?} is not the root of the repository");
+    assert!(files.iter().any(|file| file.path == "Cargo.toml"), "{} is not the root", root.display());
     files
 }
