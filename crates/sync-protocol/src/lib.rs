@@ -9,6 +9,7 @@
 
 pub mod id;
 pub mod limits;
+mod presence;
 pub mod replica;
 pub mod room;
 pub mod session;

@@ -1,0 +1,99 @@
+//! What is new since the last flush, and its way out.
+
+use std::time::Instant;
+
+use super::{Output, Room};
+use crate::id::SessionId;
+use crate::replica::Replica;
+use crate::update::Update;
+use crate::wire::Message;
+
+/// Where something new came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A session, which gets it back when it is stored.
+    Session(SessionId),
+    /// The server itself.
+    Server,
+}
+
+/// What is new since the last flush, by source in the order of first arrival.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    groups: Vec<(Source, Vec<Update>)>,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    pub(super) fn add(&mut self, source: Source, delta: Update) {
+        match self.groups.iter_mut().find(|(other, _)| *other == source) {
+            Some((_, deltas)) => deltas.push(delta),
+            None => self.groups.push((source, vec![delta])),
+        }
+    }
+}
+
+impl Room {
+    /// Ends a batch: what is new is merged and goes out once, to the store, to the other sessions and to the other
+    /// nodes. Everybody gets it at once but its sender, who gets it when it is stored.
+    pub fn flush(&mut self, _now: Instant) {
+        let groups = std::mem::take(&mut self.batch.groups);
+        let deltas: Vec<_> = groups.into_iter().map(|(source, deltas)| (source, merge(deltas))).collect();
+        if let Some(all) = merge_all(&deltas) {
+            let ticket = self.confirmations.appended(&deltas);
+            self.outputs.push_back(Output::Append { ticket, update: all.clone() });
+            self.spread(&deltas, &all);
+            self.outputs.push_back(Output::Publish { update: all });
+        }
+        self.emit_presence();
+    }
+
+    /// Sessions that sent nothing get everything in one message; a sender gets what the others sent, one message
+    /// each, and nothing of its own: that would tell it that its edit is stored.
+    fn spread(&mut self, deltas: &[(Source, Update)], all: &Update) {
+        let senders: Vec<_> = deltas
+            .iter()
+            .filter_map(|(source, _)| match source {
+                Source::Session(session) => Some(*session),
+                Source::Server => None,
+            })
+            .collect();
+        self.broadcast(&senders, Message::Update(all.clone()));
+        if deltas.len() == 1 {
+            return;
+        }
+        for (source, delta) in deltas {
+            let others = senders.iter().copied().filter(|sender| *source != Source::Session(*sender));
+            let live = others
+                .filter(|sender| self.sessions.get(sender).is_some_and(crate::session::Session::is_live));
+            let to: Vec<_> = live.collect();
+            if !to.is_empty() {
+                let message = Message::Update(delta.clone());
+                self.outputs.push_back(Output::Transmit { to: super::To::Many(to), message });
+            }
+        }
+    }
+}
+
+fn merge_all(deltas: &[(Source, Update)]) -> Option<Update> {
+    match deltas {
+        [] => None,
+        [(_, only)] => Some(only.clone()),
+        several => Some(merge(several.iter().map(|(_, delta)| delta.clone()).collect())),
+    }
+}
+
+/// One update that says what these say.
+fn merge(mut updates: Vec<Update>) -> Update {
+    if updates.len() > 1 {
+        let mut all = Replica::new();
+        for update in &updates {
+            all.insert(update);
+        }
+        return all.encode();
+    }
+    updates.pop().unwrap_or(Update::empty())
+}
