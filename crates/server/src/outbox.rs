@@ -59,8 +59,9 @@ struct State {
     queue: VecDeque<Entry>,
     /// What the broadcasts in `queue` cost.
     broadcast_bytes: usize,
-    /// The consumer has taken frames and not yet told that they are written.
-    in_flight: bool,
+    /// The consumer has found nothing to write and waits for more. Otherwise it is writing, or busy elsewhere, and will
+    /// be back.
+    consumer_waits: bool,
     /// The producer is to be told when all is written.
     drain_awaited: bool,
     closed: Option<CloseReason>,
@@ -97,7 +98,7 @@ impl Outbox {
     pub(crate) fn await_drain(&self) -> bool {
         let mut state = self.lock();
         state.drain_awaited = true;
-        state.take_drained()
+        state.consumer_waits && state.take_drained()
     }
 
     /// Producer: ends the session. What waits is still delivered. The first reason stands.
@@ -111,11 +112,20 @@ impl Outbox {
         self.lock().closed.is_some()
     }
 
-    /// Consumer: waits for something to write and takes all of it. Cancel safe.
-    pub(crate) async fn next(&self) -> Outgoing {
+    /// Consumer: waits for something to write and takes all of it. Who comes for more has written the last. Calls
+    /// `drained` if the producer waits to hear that everything is written. Cancel safe.
+    pub(crate) async fn next(&self, drained: impl Fn()) -> Outgoing {
+        let _waiting = Waiting(self);
         loop {
-            if let Some(outgoing) = self.lock().take() {
-                return outgoing;
+            {
+                let mut state = self.lock();
+                if let Some(outgoing) = state.take() {
+                    return outgoing;
+                }
+                state.consumer_waits = true;
+                if state.take_drained() {
+                    drained();
+                }
             }
             // A push between the check and here has left a permit, so this returns at once.
             self.readable.notified().await;
@@ -125,9 +135,7 @@ impl Outbox {
     /// Consumer: all that was taken is written. `true` if the producer waits to hear this.
     #[must_use]
     pub(crate) fn written(&self) -> bool {
-        let mut state = self.lock();
-        state.in_flight = false;
-        state.take_drained()
+        self.lock().take_drained()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -182,13 +190,21 @@ impl State {
         if self.queue.is_empty() {
             return self.closed.map(Outgoing::Close);
         }
-        self.in_flight = true;
         self.broadcast_bytes = 0;
         Some(Outgoing::Frames(mem::take(&mut self.queue).into_iter().map(|entry| entry.frame).collect()))
     }
 
     fn take_drained(&mut self) -> bool {
-        self.drain_awaited && !self.in_flight && self.queue.is_empty() && mem::take(&mut self.drain_awaited)
+        self.queue.is_empty() && mem::take(&mut self.drain_awaited)
+    }
+}
+
+/// The consumer is in [`Outbox::next`]. Dropped when it has what it came for, or gives up waiting.
+struct Waiting<'a>(&'a Outbox);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().consumer_waits = false;
     }
 }
 
@@ -293,11 +309,33 @@ mod tests {
         assert!(!outbox.written(), "told once");
     }
 
+    /// Polls `next` once. Says whether it told the producer that everything is written.
+    fn poll_once<'a>(
+        next: &mut std::pin::Pin<Box<dyn Future<Output = Outgoing> + 'a>>,
+        told: &std::cell::Cell<bool>,
+    ) -> (bool, bool) {
+        let polled = next.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        (polled.is_ready(), told.take())
+    }
+
     #[test]
-    fn an_emptied_outbox_of_an_idle_consumer_is_drained_at_once() {
+    fn an_emptied_outbox_is_drained_when_its_consumer_waits_for_more() {
+        let told = std::cell::Cell::new(false);
         let outbox = Outbox::new(LIMIT);
+        let mut next: std::pin::Pin<Box<dyn Future<Output = _>>> = Box::pin(outbox.next(|| told.set(true)));
+
+        // It is busy when its outbox overflows: it will hear of it when it comes for more.
         while push(&outbox, update(1)) == Pushed::Queued {}
-        assert!(outbox.await_drain(), "nobody is writing and nothing is left: no one would ever tell");
+        assert!(!outbox.await_drain());
+        assert_eq!(poll_once(&mut next, &told), (false, true));
+
+        // It waits already.
+        assert!(outbox.await_drain());
+        assert_eq!(poll_once(&mut next, &told), (false, false), "told once");
+
+        // It has stopped waiting for another reason.
+        drop(next);
+        assert!(!outbox.await_drain());
     }
 
     #[tokio::test]
@@ -305,7 +343,7 @@ mod tests {
         let outbox = std::sync::Arc::new(Outbox::new(LIMIT));
         let consumer = tokio::spawn({
             let outbox = outbox.clone();
-            async move { (outbox.next().await, outbox.next().await, outbox.next().await) }
+            async move { (outbox.next(|| {}).await, outbox.next(|| {}).await, outbox.next(|| {}).await) }
         });
         tokio::task::yield_now().await;
         push(&outbox, update(1));

@@ -155,6 +155,8 @@ impl Desk {
                 let _ = reply.send(Ok(Seat::new(session, outbox, self.mailbox.clone())));
             }
             Command::Deliver { session, messages, space: _space } => {
+                #[cfg(test)]
+                super::tests::break_if_asked(&messages);
                 if self.fanout.contains(session) {
                     Counters::add(&self.shared.counters.messages, messages.len());
                     for message in messages {

@@ -108,18 +108,23 @@ impl Seat {
         self.mailbox.send(Command::Deliver { session: self.session, messages, space }).map_err(|_| SeatClosed)
     }
 
-    /// Waits for something to write and takes all of it. Only one task may call this. Cancel safe.
+    /// Waits for something to write and takes all of it. Coming back for more means that the last is written to the
+    /// socket, or at least that the socket has taken it. Only one task may call this. Cancel safe.
     pub async fn next(&self) -> Outgoing {
-        self.outbox.next().await
+        self.outbox.next(|| self.tell_written()).await
     }
 
     /// Tells that everything [`Seat::next`] has returned so far is written to the socket and flushed. Call it after
     /// every flush; it is cheap, and tells the document only if that waits for it.
     pub fn drained(&self) {
         if self.outbox.written() {
-            // A task that is gone waits for nothing.
-            let _ = self.mailbox.send(Command::Written { session: self.session });
+            self.tell_written();
         }
+    }
+
+    fn tell_written(&self) {
+        // A task that is gone waits for nothing.
+        let _ = self.mailbox.send(Command::Written { session: self.session });
     }
 
     /// Leaves, and waits until the others know. What was delivered before is still handled. Dropping the seat does the

@@ -31,3 +31,6 @@ pub use handle::{DocHandle, Seat};
 
 pub use crate::outbox::Outgoing;
 pub use crate::store::{CompactionPolicy, StoreFaults, StoreStatus};
+
+#[cfg(test)]
+mod tests;
