@@ -122,8 +122,9 @@ impl Directory {
     /// memory that was not there. A quarantined document can be read so. Cancel safe.
     pub async fn snapshot(&self, doc: &DocId) -> Result<Option<Update>, OpenError> {
         if let Some((handle, mut readiness)) = self.shared.find(doc)? {
-            let settled = readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await;
-            match settled.as_deref().ok().cloned() {
+            let settled =
+                readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await.as_deref().ok().cloned();
+            match settled {
                 Some(Readiness::Failed(error)) => return Err(error),
                 Some(Readiness::Loading | Readiness::Ready) | None => {}
             }

@@ -10,7 +10,7 @@ fn unhex(hex: &str) -> Update {
 }
 
 fn hex(update: &Update) -> String {
-    update.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    update.bytes().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn filled(updates: &[Update]) -> Replica {
