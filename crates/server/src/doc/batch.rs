@@ -234,12 +234,14 @@ impl Desk {
         }
     }
 
-    fn note(&self, event: RoomEvent) {
+    fn note(&mut self, event: RoomEvent) {
         let counters = &self.shared.counters;
         match event {
             RoomEvent::EditRefused(session) => {
                 Counters::add(&counters.edits_refused, 1);
-                tracing::warn!(doc = %self.doc, %session, "an edit of a viewer was refused");
+                if self.fanout.note_refusal(session) {
+                    tracing::warn!(doc = %self.doc, %session, "edits of a viewer are refused");
+                }
             }
             RoomEvent::Asked(session) => {
                 Counters::add(&counters.gaps_asked, 1);
@@ -247,7 +249,9 @@ impl Desk {
             }
             RoomEvent::PresenceRefused(session) => {
                 Counters::add(&counters.presence_refused, 1);
-                tracing::warn!(doc = %self.doc, %session, "a presence entry was refused");
+                if self.fanout.note_refusal(session) {
+                    tracing::warn!(doc = %self.doc, %session, "presence entries are refused");
+                }
             }
             RoomEvent::Behind(session) => {
                 Counters::add(&counters.resyncs, 1);

@@ -108,26 +108,16 @@ impl Directory {
     ///
     /// Cancel safe: a load that has begun goes on. Call within a tokio runtime.
     pub async fn open(&self, doc: &DocId) -> Result<DocHandle, OpenError> {
-        let (handle, mut readiness) = self.shared.find_or_insert(doc)?;
-        let settled = readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await;
-        match settled.as_deref() {
-            Ok(Readiness::Ready) => Ok(handle),
-            Ok(Readiness::Failed(error)) => Err(error.clone()),
-            // The task ended without a word, through an error of ours.
-            Ok(Readiness::Loading) | Err(_) => Err(OpenError::Internal),
-        }
+        let (handle, readiness) = self.shared.find_or_insert(doc)?;
+        first_load(readiness).await?;
+        Ok(handle)
     }
 
     /// The document's whole content, from memory or else from the store; `None` if it was never stored. Keeps nothing in
     /// memory that was not there. A quarantined document can be read so. Cancel safe.
     pub async fn snapshot(&self, doc: &DocId) -> Result<Option<Update>, OpenError> {
-        if let Some((handle, mut readiness)) = self.shared.find(doc)? {
-            let settled =
-                readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await.as_deref().ok().cloned();
-            match settled {
-                Some(Readiness::Failed(error)) => return Err(error),
-                Some(Readiness::Loading | Readiness::Ready) | None => {}
-            }
+        if let Some((handle, readiness)) = self.shared.find(doc)? {
+            first_load(readiness).await?;
             if let Ok(snapshot) = handle.snapshot().await {
                 return Ok(snapshot);
             }
@@ -171,6 +161,17 @@ impl Directory {
         // What was not done by then is counted below.
         let _ = tokio::time::timeout_at(deadline.into(), all).await;
         Drained { unsaved: self.shared.writer.unsaved_documents() }
+    }
+}
+
+/// Waits for the end of a document's first load.
+async fn first_load(mut readiness: watch::Receiver<Readiness>) -> Result<(), OpenError> {
+    let settled = readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await;
+    match settled.as_deref() {
+        Ok(Readiness::Ready) => Ok(()),
+        Ok(Readiness::Failed(error)) => Err(error.clone()),
+        // The task ended without a word, through an error of ours.
+        Ok(Readiness::Loading) | Err(_) => Err(OpenError::Internal),
     }
 }
 

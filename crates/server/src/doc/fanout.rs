@@ -1,6 +1,6 @@
 //! The outboxes of a document's sessions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use quire_sync_protocol::{Message, SessionId, To, wire};
@@ -16,6 +16,8 @@ pub(crate) type Overflow = (SessionId, Vec<Message>);
 #[derive(Debug)]
 pub(crate) struct Fanout {
     outboxes: HashMap<SessionId, Arc<Outbox>>,
+    /// Sessions of which something was refused: a second line in the log would say nothing new.
+    refused: HashSet<SessionId>,
     /// See [`Outbox::new`].
     limit: usize,
     counters: Arc<Counters>,
@@ -23,7 +25,7 @@ pub(crate) struct Fanout {
 
 impl Fanout {
     pub(crate) fn new(limit: usize, counters: Arc<Counters>) -> Self {
-        Self { outboxes: HashMap::new(), limit, counters }
+        Self { outboxes: HashMap::new(), refused: HashSet::new(), limit, counters }
     }
 
     pub(crate) fn add(&mut self, session: SessionId) -> Arc<Outbox> {
@@ -35,6 +37,7 @@ impl Fanout {
 
     /// `false` if it was not there.
     pub(crate) fn remove(&mut self, session: SessionId) -> bool {
+        self.refused.remove(&session);
         let removed = self.outboxes.remove(&session).is_some();
         Counters::sub(&self.counters.sessions, usize::from(removed));
         removed
@@ -69,9 +72,15 @@ impl Fanout {
         self.outboxes.get(&session).is_some_and(|outbox| outbox.await_drain())
     }
 
+    /// Notes that something of this session was refused. `true` the first time.
+    pub(crate) fn note_refusal(&mut self, session: SessionId) -> bool {
+        self.contains(session) && self.refused.insert(session)
+    }
+
     /// Ends all sessions.
     pub(crate) fn close_all(&mut self, reason: CloseReason) {
         Counters::sub(&self.counters.sessions, self.outboxes.len());
+        self.refused.clear();
         for (_, outbox) in self.outboxes.drain() {
             outbox.close(reason);
         }

@@ -128,6 +128,10 @@ impl Task {
                     return;
                 }
             };
+            if !self.commands.is_empty() {
+                // Taking what waits needs no await, so that a busy document would never let others run.
+                tokio::task::yield_now().await;
+            }
             self.advance(if self.desk.is_vacant() { Event::Vacant } else { Event::Occupied });
             self.advance(Event::Tick);
             if self.life.phase == Phase::Retiring && self.desk.is_settled() {

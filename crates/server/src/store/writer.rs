@@ -12,7 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use quire_persistence::{Append, DocumentStore, Epoch, Seq};
@@ -28,6 +28,9 @@ const BATCH_UPDATES: usize = 1024;
 
 /// Bytes in one commit, beyond one update.
 const BATCH_BYTES: usize = 8 << 20;
+
+/// A commit that takes longer than this is reported like one that failed: a device that hangs says nothing.
+const STALLED: Duration = Duration::from_secs(10);
 
 /// Everything of a document up to here is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,8 @@ struct State {
     schedule: Schedule<Arc<Log>>,
     /// Since when, and why, appends fail; the number of documents is the schedule's.
     failure: Option<(SystemTime, String)>,
+    /// When the commit that is running began.
+    commit_began: Option<SystemTime>,
     /// End when nothing waits any more, or nothing but suspects.
     stopping: bool,
 }
@@ -98,7 +103,12 @@ impl Writer {
         counters: Arc<Counters>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { schedule: Schedule::new(), failure: None, stopping: false }),
+            state: Mutex::new(State {
+                schedule: Schedule::new(),
+                failure: None,
+                commit_began: None,
+                stopping: false,
+            }),
             wake: Condvar::new(),
             unsaved: AtomicUsize::new(0),
             unsaved_bytes: AtomicUsize::new(0),
@@ -131,16 +141,7 @@ impl Writer {
 
     /// Whether appends succeed.
     pub(crate) fn status(&self) -> StoreStatus {
-        let state = self.shared.lock();
-        match &state.failure {
-            None => StoreStatus::Healthy,
-            Some((since, reason)) => StoreStatus::Failing {
-                since: *since,
-                reason: reason.clone(),
-                // The one that is being tried again at this moment is in no queue.
-                documents: state.schedule.suspects().max(1),
-            },
-        }
+        self.shared.lock().status(SystemTime::now())
     }
 
     /// Documents with something unwritten.
@@ -153,6 +154,24 @@ impl Writer {
         self.shared.stop();
         // An error would mean that the thread is gone, which is what is waited for.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+impl State {
+    fn status(&self, now: SystemTime) -> StoreStatus {
+        // The documents that are being written at this moment are in no queue.
+        let documents = self.schedule.suspects().max(1);
+        // A clock that was set back makes nothing old.
+        let old = |began: &SystemTime| now.duration_since(*began).is_ok_and(|age| age > STALLED);
+        match (&self.failure, self.commit_began.filter(old)) {
+            (Some((since, reason)), _) => {
+                StoreStatus::Failing { since: *since, reason: reason.clone(), documents }
+            }
+            (None, Some(since)) => {
+                StoreStatus::Failing { since, reason: "a commit has not come to its end".into(), documents }
+            }
+            (None, None) => StoreStatus::Healthy,
+        }
     }
 }
 
@@ -237,7 +256,10 @@ struct Failure {
 impl Thread {
     fn run(&self) {
         while let Some((batch, suspect)) = self.next_batch() {
-            match self.commit(&batch.appends) {
+            self.shared.lock().commit_began = Some(SystemTime::now());
+            let outcome = self.commit(&batch.appends);
+            self.shared.lock().commit_began = None;
+            match outcome {
                 Ok(seqs) => self.succeeded(batch, &seqs, suspect),
                 Err(failure) => self.failed(batch, failure),
             }
@@ -384,3 +406,6 @@ impl Batch {
         self.shares.push(Share { log, updates });
     }
 }
+
+#[cfg(test)]
+mod tests;
