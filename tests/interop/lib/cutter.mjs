@@ -132,8 +132,11 @@ export class Cutter {
 
   #reset (link) {
     this.#links.delete(link)
-    link.client.resetAndDestroy()
-    link.upstream.resetAndDestroy()
+    for (const socket of [link.client, link.upstream]) {
+      // A reset while a shutdown is under way is refused by libuv, and the half-closed handle would keep node from exiting.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   }
 
   onCut (lane) { for (const link of this.#links) if (link.up === lane || link.down === lane) this.#reset(link) }
