@@ -6,11 +6,15 @@ import { WebsocketProvider as Provider2 } from 'y-websocket-2'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 import { compare, differences } from './compare.mjs'
+import * as frames from './frames.mjs'
 import { waitFor } from './wait.mjs'
 
 export { waitFor, never, within } from './wait.mjs'
 export { RawClient, documentUrl } from './raw.mjs'
 export { compare, differences, content, passiveDoc, documentOf, stateVector, deletes } from './compare.mjs'
+
+// Every provider listens for the end of the process; dozens of them are no leak here.
+process.setMaxListeners(0)
 
 /**
  * @typedef {object} ClientOptions
@@ -44,6 +48,8 @@ export class StockClient {
   events = []
   /** {code, reason} if the provider has given up for good (3.1.0 only). */
   ended = null
+  /** Up to this clock of its own the server has confirmed its insertions (by sending them back after they were stored). */
+  confirmedClock = 0
 
   constructor (server, name, options = {}) {
     const { version = 3, prefix = '/ws', raw = false, doc = new Y.Doc(), clientId, connect = true, params = {}, protocols = [], headers = {}, presence = true } = options
@@ -52,9 +58,11 @@ export class StockClient {
     if (clientId !== undefined) doc.clientID = clientId
     this.awareness = new awarenessProtocol.Awareness(doc)
     if (!presence) this.awareness.setLocalState(null)
+    const client = this
     class Socket extends WebSocket {
       constructor (url, offered) {
         super(url, offered, { headers, maxPayload: 2 ** 30 })
+        this.on('message', data => client.#noteConfirmation(data))
         // The provider detaches its handlers when it gives a socket up; a late error must not end the test process.
         this.on('error', () => {})
       }
@@ -75,6 +83,15 @@ export class StockClient {
     if (connect) this.provider.connect()
   }
 
+  #noteConfirmation (data) {
+    for (const message of frames.decode(new Uint8Array(data))) {
+      if (message.kind !== 'update' && message.kind !== 'step2') continue
+      for (const { id, length, constructor } of Y.decodeUpdate(message.payload).structs) {
+        if (id.client === this.clientId && constructor !== Y.Skip) this.confirmedClock = Math.max(this.confirmedClock, id.clock + length)
+      }
+    }
+  }
+
   get clientId () { return this.doc.clientID }
   get synced () { return this.provider.synced }
   get connected () { return this.provider.wsconnected }
@@ -88,6 +105,12 @@ export class StockClient {
 
   waitSynced (deadline = 10_000) {
     return waitFor(() => this.provider.synced, deadline, () => `the first sync of client ${this.clientId}; events: ${this.events.slice(-12).join(' ')}`)
+  }
+
+  /** Waits until everything this client has inserted is confirmed. (Deletions alone are not looked at.) */
+  waitConfirmed (deadline = 15_000) {
+    const clock = Y.getState(this.doc.store, this.clientId)
+    return waitFor(() => this.confirmedClock >= clock, deadline, () => `the confirmation of clock ${clock} (now ${this.confirmedClock}) of client ${this.clientId}`)
   }
 
   /** Waits until this client's document equals another's. */
