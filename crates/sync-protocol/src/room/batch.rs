@@ -40,14 +40,12 @@ impl Batch {
 
     pub(super) fn add(&mut self, source: Source, delta: Update, sent: &Update) {
         let partial = delta != *sent;
-        let group = match self.groups.iter().position(|group| group.source == source) {
-            Some(at) => self.groups.get_mut(at),
-            None => {
-                self.groups.push(Group { source, deltas: Vec::new(), sent: None });
-                self.groups.last_mut()
-            }
-        };
-        let Some(group) = group else { return };
+        let known = self.groups.iter().position(|group| group.source == source);
+        let at = known.unwrap_or_else(|| {
+            self.groups.push(Group { source, deltas: Vec::new(), sent: None });
+            self.groups.len() - 1
+        });
+        let Some(group) = self.groups.get_mut(at) else { return };
         if partial && group.sent.is_none() {
             group.sent = Some(group.deltas.clone());
         }
