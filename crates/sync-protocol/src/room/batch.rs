@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use super::egress::lower_to_before;
 use super::{Output, Room};
 use crate::id::SessionId;
 use crate::replica::Replica;
+use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::wire::Message;
 
@@ -53,6 +55,14 @@ impl Batch {
             all.push(sent.clone());
         }
         group.deltas.push(delta);
+    }
+
+    /// Lowers a state vector to what this session can know without what others brought since the last flush.
+    pub(super) fn lower_to_before(&self, known: &mut StateVector, session: SessionId) {
+        let others = self.groups.iter().filter(|group| group.source != Source::Session(session));
+        for delta in others.flat_map(|group| &group.deltas) {
+            lower_to_before(known, delta);
+        }
     }
 }
 

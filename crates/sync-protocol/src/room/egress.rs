@@ -11,6 +11,7 @@ use super::{Output, Room, RoomEvent};
 use crate::id::SessionId;
 use crate::session::{Ending, Phase};
 use crate::state_vector::StateVector;
+use crate::update::Update;
 use crate::update::structs::Body;
 use crate::wire::Message;
 use crate::wire::awareness::AwarenessUpdate;
@@ -40,18 +41,18 @@ impl Room {
         let (mut known, ending) = match std::mem::replace(&mut lost.phase, Phase::Live) {
             Phase::CatchingUp { known, ending } => (known, ending),
             Phase::Draining { question: Some(question) } => (question, Ending::SyncStep2),
-            Phase::Live | Phase::Draining { question: None } => (self.replica.state_vector(), Ending::Update),
+            Phase::Live | Phase::Draining { question: None } => {
+                // It was sent everything up to the last flush, and will not be live at the next.
+                let mut sent = self.replica.state_vector();
+                self.batch.lower_to_before(&mut sent, session);
+                (sent, Ending::Update)
+            }
         };
         for message in dropped {
             match message {
-                // What it missed of a client begins no later than the first of its structs that was dropped.
                 Message::SyncStep2(update) | Message::Update(update) => {
                     lost_content = true;
-                    update.for_each_struct(|client, clock, next| {
-                        if next.body != Body::Skip {
-                            known.lower(client, clock);
-                        }
-                    });
+                    lower_to_before(&mut known, update);
                 }
                 Message::Awareness(_) => lost.owes_presence = true,
                 Message::SyncStep1(_) | Message::QueryAwareness | Message::Denied(_) => {}
@@ -105,4 +106,14 @@ impl Room {
             self.transmit(to, Message::Awareness(everybody));
         }
     }
+}
+
+/// Lowers a state vector to what can be known without this update: of a client no more than lies before the first of its
+/// structs.
+pub(super) fn lower_to_before(known: &mut StateVector, update: &Update) {
+    update.for_each_struct(|client, clock, next| {
+        if next.body != Body::Skip {
+            known.lower(client, clock);
+        }
+    });
 }
