@@ -47,3 +47,18 @@ advisories:
 interop *files:
     cargo build --package quire-server
     cd tests/interop && node --test --test-concurrency=1 {{ if files == "" { "*.test.mjs" } else { files } }}
+
+# Any bytes against the laws, for some seconds (needs cargo-fuzz and a nightly compiler): just fuzz updates 600
+fuzz target seconds="60":
+    mkdir -p fuzz/corpus/{{ target }}
+    cargo +nightly fuzz run {{ target }} fuzz/corpus/{{ target }} crates/testkit/corpus/{{ target }} -- \
+        -max_len=4096 -max_total_time={{ seconds }}
+
+# The property tests with many cases: just properties 100000
+properties cases="10000":
+    QUIRE_PROPERTY_CASES={{ cases }} cargo test --release --package quire-sync-protocol --package quire-testkit
+
+# The real yjs reads every update that is taken out of the kept inputs, or of those in a folder
+fuzz-yjs folder="crates/testkit/corpus/updates":
+    cargo build --package quire-testkit --bin corpus
+    node tests/interop/fuzz/accepted.mjs {{ folder }}

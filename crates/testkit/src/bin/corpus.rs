@@ -1,0 +1,75 @@
+//! Keeps the inputs of the fuzz targets.
+//!
+//! `corpus seeds FOLDER` writes a first input for each target from the recordings, in a folder of its name; `corpus updates
+//! [FOLDER]` prints what becomes of every update that is taken out of the inputs in a folder (those kept here, if none is
+//! named), in hexadecimal, for other readers: as it is handed on to others, and as the replica encodes it.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a tool for developers, which prints and may fail"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use quire_sync_protocol::wire::varint::write_var_bytes;
+use quire_sync_protocol::{Replica, Update};
+use quire_testkit::{corpus, vectors};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["seeds", folder] => seeds(Path::new(folder)),
+        ["updates"] => updates(&corpus::folder("updates")),
+        ["updates", folder] => updates(Path::new(folder)),
+        _ => {
+            println!("corpus seeds FOLDER | corpus updates [FOLDER]");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn seeds(folder: &Path) {
+    let mut histories = Vec::new();
+    for history in vectors::histories() {
+        for updates in history.updates.chunks(8) {
+            let mut input = Vec::new();
+            for update in updates {
+                write_var_bytes(&mut input, update.bytes());
+            }
+            histories.push(input);
+        }
+    }
+    write(&folder.join("frames"), &vectors::frames());
+    write(&folder.join("awareness"), &vectors::awareness());
+    write(&folder.join("updates"), &histories);
+    // Plans are made of bytes of any kind, at best of such that hold updates.
+    write(&folder.join("room"), &histories);
+    write(&folder.join("records"), &histories);
+}
+
+fn write(folder: &Path, inputs: &[Vec<u8>]) {
+    fs::create_dir_all(folder).unwrap();
+    for (number, input) in inputs.iter().filter(|input| input.len() <= 4096).enumerate() {
+        fs::write(folder.join(format!("seed-{number:04}")), input).unwrap();
+    }
+    println!("{}: {} inputs", folder.display(), inputs.len());
+}
+
+fn updates(folder: &Path) {
+    for (name, input) in corpus::read(folder) {
+        for update in quire_testkit::accepted(&input) {
+            let mut replica = Replica::new();
+            let handed_on = replica.insert(&update).delta.unwrap_or(Update::empty());
+            println!("{name} {} {}", hex(&handed_on), hex(&replica.encode()));
+        }
+    }
+}
+
+fn hex(update: &Update) -> String {
+    update.bytes().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
