@@ -378,3 +378,48 @@ fn only_the_newest_state_of_an_id_leaves_and_not_to_its_only_source() {
     assert_eq!(stage.changes(), Some((vec![gone(9, 2)], None)));
     assert_eq!(stage.changes(), None);
 }
+
+#[test]
+fn what_a_session_claims_counts_as_its_own() {
+    let mut stage = Stage::with(2, 100);
+    for client in 1..5 {
+        stage.say(&unknown(client), client, 1, Some("1"), 0);
+    }
+    for (client, outcome) in [(1, Verdict::Taken), (2, Verdict::Taken), (3, Verdict::Refused)] {
+        assert_eq!(stage.say(&unknown(9), client, 2, Some("9"), 1), outcome, "claim of {client}");
+    }
+    stage.expire(3);
+    assert_eq!(stage.everybody(), [entry(1, 2, "9"), entry(2, 2, "9"), entry(3, 1, "1"), entry(4, 1, "1")]);
+}
+
+#[test]
+fn a_claimant_that_removes_itself_withdraws() {
+    let mut stage = Stage::new();
+    stage.say(&unknown(1), 7, 4, Some("1"), 0);
+    stage.say(&unknown(2), 7, 6, Some("2"), 1);
+    assert_eq!(stage.say(&unknown(3), 7, 6, None, 1), Verdict::Ignored);
+    assert_eq!(stage.say(&unknown(2), 7, 5, None, 1), Verdict::Ignored);
+    assert_eq!(stage.say(&unknown(2), 7, 6, None, 1), Verdict::Taken);
+    stage.forget();
+    stage.expire(3);
+    assert_eq!((stage.changes(), stage.everybody()), (None, vec![entry(7, 4, "1")]));
+}
+
+#[test]
+fn the_departed_make_room_for_the_living() {
+    let mut stage = Stage::with(2, 3);
+    for client in 1..4 {
+        assert_eq!(stage.say(&unknown(client), client, 1, Some("1"), client), Verdict::Taken);
+    }
+    assert_eq!(stage.say(&unknown(4), 4, 1, Some("1"), 4), Verdict::Refused);
+    stage.leave(&unknown(2), 5);
+    stage.leave(&unknown(1), 6);
+    // Not before the others have heard that they have gone.
+    assert_eq!(stage.say(&unknown(4), 4, 1, Some("1"), 7), Verdict::Refused);
+    assert_eq!(stage.changes(), Some((vec![gone(1, 1), gone(2, 1), entry(3, 1, "1")], None)));
+    // Then the one that has been gone for longest is forgotten first.
+    assert_eq!(stage.say(&unknown(4), 4, 1, Some("1"), 7), Verdict::Taken);
+    assert_eq!(entries(&stage.presence.catch_up()), [gone(1, 1), entry(3, 1, "1"), entry(4, 1, "1")]);
+    assert_eq!(stage.say(&unknown(5), 5, 1, Some("1"), 7), Verdict::Taken);
+    assert_eq!(stage.say(&unknown(6), 6, 1, Some("1"), 7), Verdict::Refused);
+}

@@ -13,7 +13,6 @@ use crate::session::{Ending, Phase};
 use crate::state_vector::StateVector;
 use crate::update::structs::Body;
 use crate::wire::Message;
-use crate::wire::awareness::AwarenessUpdate;
 
 impl Room {
     /// A session asks for what it lacks.
@@ -101,8 +100,8 @@ impl Room {
         session.phase = Phase::Draining { question: None };
         self.outputs.push_back(Output::Part { to, message });
         if std::mem::take(&mut session.owes_presence) {
-            let everybody = self.presence.everybody().unwrap_or(AwarenessUpdate::empty());
-            self.transmit(to, Message::Awareness(everybody));
+            let presence = self.presence.catch_up();
+            self.transmit(to, Message::Awareness(presence));
         }
     }
 }
