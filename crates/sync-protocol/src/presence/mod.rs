@@ -320,9 +320,14 @@ impl Presence {
                 self.ids.insert(entry.client, contested);
                 Verdict::Taken
             }
+            // Of several that claim it the newest state counts: with it the living client has returned last.
             Standing::Contested { state, owner, renewed, claim: earlier, claimant, until }
-                if claimant.session == from.session && claim.clock > earlier.clock =>
+                if claim.clock > earlier.clock =>
             {
+                if claimant.session != from.session && !self.may_own_more(from) {
+                    return Verdict::Refused;
+                }
+                let claimant = from.clone();
                 let contested = Standing::Contested { state, owner, renewed, claim, claimant, until };
                 self.ids.insert(entry.client, contested);
                 Verdict::Taken
@@ -384,4 +389,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! Presence under virtual time: who owns an id, what leaves, who is asked.
 
 #[path = "../../tests/support/rng.rs"]
-mod rng;
+pub(crate) mod rng;
 mod simulation;
 mod tab;
 mod vector;
@@ -260,13 +260,17 @@ fn a_contested_id_is_the_owners_if_it_answers_and_else_the_claimants() {
     claimant_leaves.leave(&unknown(1), 14);
     assert_eq!(claimant_leaves.changes(), Some((vec![gone(7, 4)], None)));
 
-    // A claim is renewed, and a third session waits its turn; the owner is not asked again, nor does it get longer.
+    // A claim is renewed; of several claimants the one with the newest state counts. The owner is not asked again, nor
+    // has it longer.
     let mut again = contested();
     assert_eq!(again.say(&unknown(2), 7, 7, Some("3"), 11), Verdict::Taken);
-    assert_eq!(again.say(&unknown(3), 7, 9, Some("4"), 11), Verdict::Ignored);
+    assert_eq!(again.say(&unknown(3), 7, 7, Some("4"), 11), Verdict::Ignored);
+    assert_eq!(again.say(&unknown(3), 7, 9, Some("4"), 11), Verdict::Taken);
+    assert_eq!(again.say(&unknown(2), 7, 8, Some("3"), 11), Verdict::Ignored);
     assert_eq!((again.changes(), again.questions()), (None, vec![]));
+    again.leave(&unknown(2), 11);
     again.expire(12);
-    assert_eq!(again.everybody(), [entry(7, 7, "3")]);
+    assert_eq!(again.everybody(), [entry(7, 9, "4")]);
 }
 
 #[test]

@@ -33,8 +33,8 @@ struct World {
     next: u64,
     /// Every tab in a browser of its own.
     alone: bool,
-    /// For how many ticks the first has been without the second, though both are connected.
-    unseen: BTreeMap<(u64, u64), u32>,
+    /// For how many ticks the first has been without the second, though both are connected, as they still are.
+    unseen: BTreeMap<(SessionId, SessionId), u32>,
     /// Messages that reached the server.
     heard: u64,
 }
@@ -212,12 +212,12 @@ impl World {
 
     /// Counts for how long somebody has not been seen.
     fn look(&mut self) {
-        let connected = self.tabs.iter().filter(|tab| tab.session.is_some() && tab.is_shown());
-        let shown: Vec<_> = connected.collect();
+        let shown = self.tabs.iter().filter(|tab| tab.is_shown());
+        let shown: Vec<_> = shown.filter_map(|tab| Some((tab, tab.session?))).collect();
         let mut unseen = BTreeMap::new();
-        for tab in &shown {
-            let others = shown.iter().filter(|other| !tab.states().contains_key(&other.client));
-            for pair in others.map(|other| (tab.client, other.client)) {
+        for (tab, session) in &shown {
+            let others = shown.iter().filter(|(other, _)| !tab.states().contains_key(&other.client));
+            for pair in others.map(|(_, other)| (*session, *other)) {
                 unseen.insert(pair, self.unseen.get(&pair).map_or(1, |ticks| ticks + 1));
             }
         }
@@ -302,7 +302,7 @@ fn a_living_person_is_seen_soon_after_each_mishap() {
             }
             world.tick();
             for ((viewer, unseen), ticks) in &world.unseen {
-                let lost = world.tabs.iter().any(|tab| tab.client == *viewer && tab.lost);
+                let lost = world.tabs.iter().any(|tab| tab.session == Some(*viewer) && tab.lost);
                 let most = if lost { 190 } else { 15 };
                 assert!(*ticks <= most, "seed {seed}, tick {tick}: {viewer} is without {unseen} for {ticks}");
             }

@@ -127,7 +127,7 @@ impl Tab {
     }
 
     fn drop_others(&mut self, clients: &[u64]) -> Option<AwarenessUpdate> {
-        clients.iter().for_each(|client| drop(self.states.remove(client)));
+        self.states.retain(|client, _| !clients.contains(client));
         (!clients.is_empty()).then(|| self.announce(clients))
     }
 }
