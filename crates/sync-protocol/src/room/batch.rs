@@ -28,6 +28,17 @@ impl Batch {
         self.groups.is_empty()
     }
 
+    /// What came from this session.
+    pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        let groups = self.groups.iter().filter(move |(source, _)| *source == Source::Session(session));
+        groups.flat_map(|(_, deltas)| deltas)
+    }
+
+    /// All of it.
+    pub(super) fn deltas(&self) -> impl Iterator<Item = &Update> {
+        self.groups.iter().flat_map(|(_, deltas)| deltas)
+    }
+
     pub(super) fn add(&mut self, source: Source, delta: Update) {
         match self.groups.iter_mut().find(|(other, _)| *other == source) {
             Some((_, deltas)) => deltas.push(delta),

@@ -57,6 +57,10 @@ impl Room {
         let inserted = self.replica.insert(&update);
         match inserted.delta {
             Some(delta) => {
+                let delta = match if_known {
+                    IfKnown::Pass => self.without_unstored(delta),
+                    IfKnown::Confirm => delta,
+                };
                 self.batch.add(Source::Session(from), delta);
                 if inserted.gap {
                     self.ask_for_missing(from, now);

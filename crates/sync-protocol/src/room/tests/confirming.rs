@@ -1,0 +1,110 @@
+//! Nobody hears that an edit is stored before it is.
+
+use super::*;
+
+#[test]
+fn an_edit_is_confirmed_when_it_is_stored_and_not_before() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    let edits = [more(1, 0, "a"), more(1, 1, "b"), more(2, 0, "x")];
+    hall.edit(1, &edits[0]);
+    hall.edit(1, &edits[1]);
+    hall.edit(2, &edits[2]);
+    assert_eq!(hall.stored(0), []);
+    assert!(!hall.room.is_settled());
+    assert_eq!(hall.stored(2), [one(1, update(&edits[0])), one(1, update(&edits[1]))]);
+    assert_eq!(hall.stored(1), []);
+    assert_eq!(hall.stored(3), [one(2, update(&edits[2]))]);
+    assert_eq!(hall.stored(3), []);
+    assert!(hall.room.is_settled());
+}
+
+#[test]
+fn a_repeated_edit_is_confirmed_when_the_first_is_stored() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    let edit = more(1, 0, "a");
+    hall.say(1, update(&edit));
+    // In the same batch, by somebody else too; in a later one; after it has been stored.
+    assert_eq!(hall.say(1, update(&edit)), []);
+    assert_eq!(hall.say(2, update(&edit)), []);
+    assert_eq!(hall.flush(), [append(1, &edit), many(&[2], update(&edit)), publish(&edit)]);
+    assert_eq!(hall.edit(2, &edit), []);
+    let waiting =
+        [one(1, update(&edit)), one(2, update(&edit)), one(1, update(&edit)), one(2, update(&edit))];
+    let mut confirmed = hall.stored(1);
+    confirmed.sort_by_key(|output| format!("{output:?}"));
+    let mut expected = waiting.to_vec();
+    expected.sort_by_key(|output| format!("{output:?}"));
+    assert_eq!(confirmed, expected);
+    assert_eq!(hall.say(2, update(&edit)), [one(2, update(&edit))]);
+    // An answer that holds nothing new is waited for by nobody.
+    assert_eq!(hall.say(2, Message::SyncStep2(edit)), []);
+    assert_eq!(hall.flush(), []);
+}
+
+#[test]
+fn an_answer_that_holds_something_new_is_confirmed() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    let edit = more(1, 0, "a");
+    assert_eq!(hall.say(1, Message::SyncStep2(edit.clone())), []);
+    assert_eq!(hall.flush(), [append(1, &edit), many(&[2], update(&edit)), publish(&edit)]);
+    assert_eq!(hall.stored(1), [one(1, update(&edit))]);
+}
+
+#[test]
+fn a_ticket_from_the_future_confirms_nothing_that_was_not_appended() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    let edit = more(1, 0, "a");
+    hall.say(1, update(&edit));
+    hall.say(2, update(&edit));
+    assert_eq!(hall.stored(9), []);
+    hall.flush();
+    assert_eq!(hall.stored(1).len(), 2);
+}
+
+#[test]
+fn who_has_gone_is_not_told() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    hall.edit(1, &more(1, 0, "a"));
+    hall.room.handle_disconnect(SessionId(1), hall.now);
+    assert_eq!(hall.stored(1), []);
+    assert!(hall.room.is_settled());
+}
+
+#[test]
+fn an_answer_does_not_confirm_what_its_asker_has_sent_since() {
+    let mut hall = Hall::with_writers(&[1]);
+    let (before, own, foreign) = (more(1, 0, "abc"), more(1, 3, "de"), more(2, 0, "x"));
+    hall.edit(1, &before);
+    hall.stored(1);
+    hall.say(1, Message::SyncStep1(vector(&[(1, 3)])));
+    // Asked before, answered after its next edits, which only it and this room know.
+    hall.say(1, Message::SyncStep1(vector(&[(1, 3)])));
+    hall.edit(1, &own);
+    hall.edit(1, &deleted(1, 1, 1));
+    hall.room.handle_update(&foreign, hall.now);
+    hall.room.handle_update(&deleted(1, 2, 1), hall.now);
+    hall.flush();
+    let theirs = merged(&[&foreign, &deleted(1, 2, 1)]);
+    assert_eq!(hall.drained(1), [part(1, Message::SyncStep2(theirs))]);
+    hall.drained(1);
+    assert_eq!(hall.stored(3), [one(1, update(&own)), one(1, update(&deleted(1, 1, 1)))]);
+    // Now it is stored, and so may be said.
+    let all = merged(&[&before, &own, &foreign, &deleted(1, 1, 2)]);
+    let answered = hall.say(1, Message::SyncStep1(vector(&[])));
+    assert_eq!(answered, [part(1, Message::SyncStep2(all))]);
+}
+
+#[test]
+fn a_diff_for_what_was_lost_does_not_confirm_what_is_not_stored() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    let edits = [more(1, 0, "ab"), more(1, 2, "cd")];
+    hall.edit(1, &edits[0]);
+    let echo = hall.stored(1);
+    assert_eq!(echo, [one(1, update(&edits[0]))]);
+    hall.edit(1, &edits[1]);
+    hall.lost(1, &[update(&edits[0])]);
+    // The lost echo is made up for; the second edit, which follows on it, is not in it.
+    assert_eq!(hall.drained(1), [part(1, update(&edits[0]))]);
+    hall.drained(1);
+    assert_eq!(hall.stored(2), [one(1, update(&edits[1]))]);
+}
