@@ -3,6 +3,8 @@
 mod catching_up;
 mod confirming;
 mod edits;
+mod peer;
+mod simulation;
 
 use super::*;
 use crate::id::{ClientId, Clock};
