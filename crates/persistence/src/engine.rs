@@ -21,8 +21,8 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// The value of one key.
     fn value(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 
-    /// The first entries of a range in the order of their keys: at least one if there is any, and no more after
-    /// keys and values together have reached `bytes`.
+    /// The first entries of a range in the order of their keys, up to the one with which keys and values together reach
+    /// `bytes`; all of them if they do not.
     fn page(&self, range: &KeyRange, bytes: usize) -> Result<Vec<Entry>, EngineError>;
 
     /// The first keys of a range, at most `limit`.
@@ -167,11 +167,37 @@ impl<E: Engine> Iterator for Entries<'_, E> {
         let range = self.range.take()?;
         match self.engine.page(&range, self.page_bytes) {
             Ok(page) => {
-                self.range = page.last().map(|entry| range.after(&entry.key));
+                // A page that is not full is the last one.
+                let size: usize = page.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
+                let last = page.last().filter(|_| size >= self.page_bytes);
+                self.range = last.map(|entry| range.after(&entry.key));
                 self.page = page.into_iter();
                 self.page.next().map(Ok)
             }
             Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engines::MemoryEngine;
+
+    #[test]
+    fn a_range_is_walked_whole_whatever_the_page() {
+        let engine = MemoryEngine::new();
+        let all: Vec<Entry> =
+            (0..20).map(|number| Entry { key: vec![number].into(), value: vec![0; 9].into() }).collect();
+        let mut batch = Batch::new();
+        for Entry { key, value } in all.clone() {
+            batch.put(key, value);
+        }
+        engine.commit(batch).unwrap();
+        for page_bytes in [0, 1, 9, 10, 11, 50, 199, 200, 201] {
+            let range = KeyRange { from: vec![2], to: vec![17] };
+            let found: Result<Vec<_>, _> = entries_by(&engine, range, page_bytes).collect();
+            assert_eq!(found.unwrap(), all[2..17], "{page_bytes}");
         }
     }
 }

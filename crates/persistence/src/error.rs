@@ -12,7 +12,7 @@ use crate::store::{Epoch, Seq};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// What is stored of this document is not what was written. Nothing was changed; other documents are not concerned.
-    #[error("document {doc:?} is damaged: {what}")]
+    #[error("document {:?} is damaged: {what}", doc.as_str())]
     Damaged {
         /// The document.
         doc: DocId,
@@ -20,7 +20,7 @@ pub enum StoreError {
         what: Damage,
     },
     /// The update was built on a history that this document no longer has. The caller has to load it again.
-    #[error("document {doc:?} is at epoch {stored}, the update was made for epoch {given}")]
+    #[error("document {:?} is at epoch {stored}, the update was made for epoch {given}", doc.as_str())]
     StaleEpoch {
         /// The document.
         doc: DocId,
@@ -30,13 +30,13 @@ pub enum StoreError {
         given: Epoch,
     },
     /// Nothing of this document was ever stored.
-    #[error("document {doc:?} is not stored")]
+    #[error("document {:?} is not stored", doc.as_str())]
     NotFound {
         /// The document.
         doc: DocId,
     },
     /// Compaction met bytes that were stored as given, but are no update.
-    #[error("document {doc:?} cannot be compacted: what is stored at {seq} is no update: {source}")]
+    #[error("document {:?} cannot be compacted: what is stored at seq {seq} is no update: {source}", doc.as_str())]
     NotAnUpdate {
         /// The document.
         doc: DocId,
@@ -46,7 +46,7 @@ pub enum StoreError {
         source: UpdateError,
     },
     /// The snapshot made by a compaction does not hold what went into it, so it was not used.
-    #[error("document {doc:?} was not compacted: the new snapshot does not equal the document")]
+    #[error("document {:?} was not compacted: the new snapshot does not equal the document", doc.as_str())]
     SnapshotDiffers {
         /// The document.
         doc: DocId,

@@ -52,6 +52,26 @@ fn create(path: &Path) -> io::Result<()> {
     sync(parent)
 }
 
+/// Makes a file or folder for the first time under another name, and renames it when it is complete and synced: a process that
+/// dies meanwhile leaves nothing that is taken for a whole one. Does nothing if it is there.
+pub(crate) fn make_whole<E: From<io::Error>>(
+    path: &Path,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    if path.try_exists()? {
+        return Ok(());
+    }
+    let unfinished = path.with_added_extension("new");
+    if unfinished.is_dir() {
+        fs::remove_dir_all(&unfinished)?;
+    } else if unfinished.try_exists()? {
+        fs::remove_file(&unfinished)?;
+    }
+    make(&unfinished)?;
+    fs::rename(&unfinished, path)?;
+    Ok(path.parent().map_or(Ok(()), sync)?)
+}
+
 /// Syncs the names in a folder to the device: after files in it were made, renamed or removed.
 pub(crate) fn sync(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
@@ -71,6 +91,24 @@ mod tests {
         assert!(error.to_string().contains("in use by another process"), "{error}");
         drop(folder);
         Folder::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_was_not_finished_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, folder) = (dir.path().join("file.x"), dir.path().join("folder"));
+        fs::write(dir.path().join("file.x.new"), "half").unwrap();
+        fs::create_dir_all(dir.path().join("folder.new/half")).unwrap();
+        let failed =
+            make_whole(&file, |new| fs::write(new, "ha").and(Err(io::ErrorKind::StorageFull.into())));
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(!file.exists());
+        make_whole(&file, |new| fs::write(new, "whole")).unwrap();
+        make_whole(&folder, |new| fs::create_dir(new)).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        make_whole(&file, |_| Err(io::Error::other("it is there"))).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

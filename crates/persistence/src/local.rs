@@ -9,7 +9,7 @@ mod chunks;
 mod compaction;
 mod recovery;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -66,27 +66,41 @@ impl<E: Engine> LocalStore<E> {
         entry.map(Some).map_err(|fault| damaged(doc, "the catalog entry", &key, fault))
     }
 
-    /// The entry of a document that is about to get its first update, and its name in the batch.
+    /// The entry of a document that is about to get its first update, and its name in the batch. `last` is the number that was
+    /// given last in this batch.
     fn create(
         &self,
         doc: &DocId,
         last: &mut Option<u64>,
         batch: &mut Batch,
     ) -> Result<CatalogEntry, StoreError> {
-        let before = match *last {
-            Some(number) => number,
-            None => match self.engine.last_key(&keys::name_range())? {
-                Some(key) => keys::name_number(&key)
-                    .ok_or_else(|| damaged(doc, "the last document number", &key, Fault::Unexpected))?,
-                None => 0,
-            },
-        };
-        let number = before + 1;
+        let number = self.next_number(doc, *last)?;
         *last = Some(number);
         let key = keys::name(number);
         let record = record::seal(Kind::Name, &key, doc.as_str().as_bytes());
         batch.put(key, record);
         Ok(CatalogEntry::new(number))
+    }
+
+    /// The number for a new document: behind all others, and one under which nothing is stored. The latter only matters if
+    /// the engine has lost a name, and then it keeps the new document from writing over another one.
+    fn next_number(&self, doc: &DocId, last: Option<u64>) -> Result<u64, StoreError> {
+        let wrong = |key: &[u8]| damaged(doc, "the last document number", key, Fault::Unexpected);
+        let mut number = match last {
+            Some(number) => number,
+            None => match self.engine.last_key(&keys::name_range())? {
+                Some(key) => keys::name_number(&key).ok_or_else(|| wrong(&key))?,
+                None => 0,
+            },
+        };
+        loop {
+            number = number.checked_add(1).ok_or_else(|| wrong(&keys::name(number)))?;
+            let log = self.engine.last_key(&keys::update_range(number, 0))?;
+            let snapshots = self.engine.last_key(&keys::snapshot_ranges(number))?;
+            if log.is_none() && snapshots.is_none() {
+                return Ok(number);
+            }
+        }
     }
 }
 
@@ -108,15 +122,12 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
         let mut seqs = Vec::with_capacity(batch.len());
         let mut last_number = None;
         for Append { doc, epoch, update } in batch {
-            let entry = match entries.get_mut(doc) {
-                Some(entry) => entry,
-                None => {
-                    let entry = match self.catalog_entry(doc)? {
-                        Some(entry) => entry,
-                        None => self.create(doc, &mut last_number, &mut changes)?,
-                    };
-                    entries.entry(doc).or_insert(entry)
-                }
+            let entry = match entries.entry(doc) {
+                btree_map::Entry::Occupied(found) => found.into_mut(),
+                btree_map::Entry::Vacant(place) => place.insert(match self.catalog_entry(doc)? {
+                    Some(entry) => entry,
+                    None => self.create(doc, &mut last_number, &mut changes)?,
+                }),
             };
             if entry.epoch != *epoch {
                 return Err(StoreError::StaleEpoch { doc: doc.clone(), stored: entry.epoch, given: *epoch });
@@ -221,3 +232,6 @@ impl CatalogEntry {
         Self { number, epoch: Epoch::FIRST, seq: Seq(0), log_bytes: 0, snapshot: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@
 
 pub mod id;
 pub mod limits;
+#[cfg(feature = "yrs")]
+pub mod peer;
 mod presence;
 pub mod replica;
 pub mod room;

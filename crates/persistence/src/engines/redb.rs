@@ -1,6 +1,6 @@
 //! The default engine: redb, one file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::redb::{Database, Error, ReadableDatabase, TableDefinition};
 use bytes::Bytes;
@@ -55,20 +55,13 @@ impl RedbEngine {
     }
 }
 
-fn open_file(file: &PathBuf) -> Result<Database, EngineError> {
-    const OPENING: &str = "open its files";
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(file)
-        .map_err(Error::from)
-        .and_then(with_table)
-        .map_err(|error| engine_error(OPENING, error))?;
-    file.parent().map_or(Ok(()), folder::sync).map_err(|source| EngineError::Io {
-        engine: NAME,
-        operation: OPENING,
-        source,
-    })?;
-    Ok(database)
+fn open_file(file: &Path) -> Result<Database, EngineError> {
+    let opened = folder::make_whole(file, |new| create(new).map(drop)).and_then(|()| create(file));
+    opened.map_err(|error| engine_error("open its files", error))
+}
+
+fn create(file: &Path) -> Result<Database, Error> {
+    with_table(Database::builder().set_cache_size(CACHE_BYTES).create(file)?)
 }
 
 /// Makes the table in a new file.
@@ -171,3 +164,8 @@ fn engine_error(operation: &'static str, error: Error) -> EngineError {
         other => EngineError::Failed { engine: NAME, operation, message: other.to_string() },
     }
 }
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod tests;

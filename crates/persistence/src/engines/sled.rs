@@ -2,7 +2,8 @@
 //!
 //! - Its `flush` ends in `sync_file_range`, which leaves data in the cache of the device: `fdatasync` follows here.
 //! - Its space comes back only from small values: [`SledEngine::chunk_bytes`] keeps tree nodes from becoming files of their own.
-//! - It panics where files are damaged: [`Reopening`] turns that into an error.
+//! - It panics where files are damaged: that becomes an error.
+//! - What an interrupted start leaves behind keeps it from ever starting again: it is removed before.
 //! - Its iterators do not see batches as a whole: a lock here makes them.
 
 use std::fs::{self, File};
@@ -54,7 +55,9 @@ impl SledEngine {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let folder = Folder::open(path)?;
         let database_folder = path.join(DATABASE_FOLDER);
-        let database = Reopening::new(NAME, move || Database::open(&database_folder))
+        let open =
+            move || Database::open(&database_folder).map_err(|error| engine_error("open its files", error));
+        let database = Reopening::new(NAME, open)
             .map_err(|source| OpenError::Files { path: path.to_owned(), source })?;
         Ok(Self { database, applying: RwLock::new(()), _folder: folder })
     }
@@ -70,9 +73,13 @@ impl SledEngine {
 }
 
 impl Database {
-    fn open(path: &Path) -> Result<Self, EngineError> {
-        const OPENING: &str = "open its files";
-        let io_error = |source| EngineError::Io { engine: NAME, operation: OPENING, source };
+    fn open(path: &Path) -> Result<Self, Error> {
+        folder::make_whole(path, |new| Self::open_folder(new)?.sync())?;
+        Self::open_folder(path)
+    }
+
+    fn open_folder(path: &Path) -> Result<Self, Error> {
+        remove_unfinished(path)?;
         // The background flush stays on: it is what collects garbage. Nothing else relies on it.
         let config = ::sled::Config::new().path(path).cache_capacity(CACHE_BYTES).mode(Mode::LowSpace);
         let deadline = Instant::now() + UNLOCKED_WITHIN;
@@ -83,17 +90,13 @@ impl Database {
                 Err(Error::Io(error)) if is_lock_error(&error) && Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Err(error) => return Err(engine_error(OPENING, error)),
+                Err(error) => return Err(error),
             }
         };
-        let log = File::open(path.join("db")).map_err(io_error)?;
-        let blobs = path.join("blobs");
         // The names of all files, and sled's settings, before anything relies on them.
-        File::open(path.join("conf")).and_then(|file| file.sync_all()).map_err(io_error)?;
-        for folder in [Some(path), path.parent()].into_iter().flatten() {
-            folder::sync(folder).map_err(io_error)?;
-        }
-        Ok(Self { tree, log, blobs })
+        File::open(path.join("conf"))?.sync_all()?;
+        folder::sync(path)?;
+        Ok(Self { tree, log: File::open(path.join("db"))?, blobs: path.join("blobs") })
     }
 
     /// Brings everything applied so far to the device.
@@ -192,6 +195,23 @@ impl Engine for SledEngine {
     }
 }
 
+/// Removes what sled was writing to speed up its next start when it was interrupted, by a full disk or a kill. sled would take
+/// it for finished and refuse to start; without it, it reads its log instead.
+fn remove_unfinished(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if name.starts_with(b"snap.") && name.ends_with(b".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn copied(bytes: &IVec) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
@@ -203,6 +223,62 @@ fn is_lock_error(error: &io::Error) -> bool {
 fn engine_error(operation: &'static str, error: Error) -> EngineError {
     match error {
         Error::Io(source) => EngineError::Io { engine: NAME, operation, source },
+        Error::Corruption { .. } => {
+            EngineError::Failed { engine: NAME, operation, message: "its files are damaged".to_owned() }
+        }
         other => EngineError::Failed { engine: NAME, operation, message: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(engine: &SledEngine, key: &'static [u8], value: Vec<u8>) {
+        let mut batch = Batch::new();
+        batch.put(key.into(), value.into());
+        engine.commit(batch).unwrap();
+    }
+
+    #[test]
+    fn what_an_interrupted_start_leaves_behind_does_not_matter() {
+        let dir = tempfile::tempdir().unwrap();
+        put(&SledEngine::open(dir.path()).unwrap(), b"k", b"v".to_vec());
+        let unfinished = dir.path().join(DATABASE_FOLDER).join("snap.00000000FFFFFFFF.generating");
+        fs::write(&unfinished, b"").unwrap();
+        let engine = SledEngine::open(dir.path()).unwrap();
+        assert_eq!(engine.value(b"k").unwrap(), Some(Bytes::from_static(b"v")));
+        assert!(!unfinished.exists());
+    }
+
+    #[test]
+    fn damaged_files_are_one_clear_error() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(SledEngine::open(dir.path()).unwrap());
+        fs::write(dir.path().join(DATABASE_FOLDER).join("snap.FFFFFFFFFFFFFFFF"), b"nonsense").unwrap();
+        let error = SledEngine::open(dir.path()).unwrap_err().to_string();
+        let path = dir.path().display();
+        let expected = "sled could not open its files: its files are damaged";
+        assert_eq!(error, format!("cannot open the store in {path}: {expected}"));
+    }
+
+    #[test]
+    fn values_of_the_recommended_size_give_their_space_back() {
+        const ROUNDS: usize = 60;
+        let dir = tempfile::tempdir().unwrap();
+        let engine = SledEngine::open(dir.path()).unwrap();
+        let keys: Vec<Bytes> = (0_u8..170).map(|number| vec![number].into()).collect();
+        for round in 0..ROUNDS {
+            let value = Bytes::from(vec![u8::try_from(round).unwrap(); engine.chunk_bytes()]);
+            let mut batch = Batch::new();
+            for key in &keys {
+                batch.put(key.clone(), value.clone());
+            }
+            engine.commit(batch).unwrap();
+        }
+        // One megabyte is alive, sixty were written.
+        let database = dir.path().join(DATABASE_FOLDER);
+        assert!(fs::metadata(database.join("db")).unwrap().len() < 30 << 20);
+        assert_eq!(fs::read_dir(database.join("blobs")).unwrap().count(), 0);
     }
 }

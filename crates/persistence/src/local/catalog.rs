@@ -76,7 +76,14 @@ impl CatalogEntry {
     pub(super) fn decode(key: &[u8], record: Bytes) -> Result<Self, Fault> {
         let (_, payload) = record::open([Kind::Catalog], key, record)?;
         let (entry, rest) = postcard::take_from_bytes::<Encoded>(&payload).map_err(|_| Fault::Content)?;
-        if !rest.is_empty() || entry.snapshot.as_ref().is_some_and(|snapshot| snapshot.seq > entry.seq) {
+        // The largest numbers are never reached, and have no successors.
+        let sound = rest.is_empty()
+            && entry.seq < u64::MAX
+            && entry
+                .snapshot
+                .as_ref()
+                .is_none_or(|snapshot| snapshot.seq <= entry.seq && snapshot.generation < u64::MAX);
+        if !sound {
             return Err(Fault::Content);
         }
         Ok(Self {

@@ -90,7 +90,9 @@ impl Joined {
             return Ok(Some(only.clone()));
         }
         let mut whole = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
-        chunks.iter().for_each(|chunk| whole.extend_from_slice(chunk));
+        for chunk in &chunks {
+            whole.extend_from_slice(chunk);
+        }
         Ok(Some(whole.freeze()))
     }
 }

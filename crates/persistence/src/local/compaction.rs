@@ -120,7 +120,9 @@ impl<E: Engine> LocalStore<E> {
         let key = keys::catalog(doc);
         let record = entry.encode(&key);
         batch.put(key, record);
-        covered.into_iter().for_each(|key| batch.delete(key));
+        for key in covered {
+            batch.delete(key);
+        }
         Ok(self.engine.commit(batch)?)
     }
 

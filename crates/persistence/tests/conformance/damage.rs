@@ -64,7 +64,7 @@ fn expect_damage(store: &LocalStore<impl Engine>, key: &[u8], faults: &[Fault]) 
         assert_eq!(*named, doc("a"));
         assert_eq!(*what.place.key, *key, "{error}");
         assert!(faults.is_empty() || faults.contains(&what.fault), "{error}");
-        assert!(error.to_string().starts_with("document DocId(\"a\") is damaged: "), "{error}");
+        assert!(error.to_string().starts_with("document \"a\" is damaged: "), "{error}");
     }
     assert_eq!(store.load(&doc("b")).unwrap().unwrap().seq, Seq(4));
     assert_eq!(entries(store.engine()), before);
@@ -152,6 +152,16 @@ fn keys_of_a_with_one_more(engine: &impl Engine) -> Vec<Bytes> {
     let keys = engine.keys(&KeyRange { from, to }, usize::MAX).unwrap();
     assert_eq!(keys.len(), 5);
     keys
+}
+
+pub(crate) fn a_lost_name_gives_no_number_twice(home: &impl Home) {
+    let store = filled(home);
+    // The record of the last number, that of `b`.
+    let name = Bytes::copy_from_slice(&[&[1, 2][..], &2_u64.to_be_bytes()].concat());
+    delete(store.engine(), &name);
+    append_each(&store, "c", &["1".into()]);
+    assert_eq!(store.load(&doc("c")).unwrap().unwrap().updates, ["1"]);
+    assert_eq!(store.load(&doc("b")).unwrap().unwrap().seq, Seq(4));
 }
 
 pub(crate) fn a_damaged_document_costs_its_own_appends(home: &impl Home) {

@@ -63,9 +63,7 @@ pub(crate) fn payloads_of_all_sizes(home: &impl Home) {
     let chunk = quire_persistence::engine::Engine::chunk_bytes(store.engine());
     let sizes = [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 1_000_000, 20_000_000, 0];
     // No two chunks are equal, so that none can stand for another.
-    let payload = |size: usize| -> Bytes {
-        (0..size.div_ceil(4)).flat_map(|at| (at as u32).to_be_bytes()).take(size).collect()
-    };
+    let payload = |size: usize| -> Bytes { (0_u32..).flat_map(u32::to_be_bytes).take(size).collect() };
     let batch: Vec<Append> = sizes.iter().map(|size| append("sizes", payload(*size))).collect();
     store.append(&batch).unwrap();
     drop(store);

@@ -34,6 +34,7 @@ fn run(test: &str, spec: impl Fn(&Path) -> StoreSpec) {
 }
 
 /// Appends to one document without end, compacts it now and then, and prints each seq that was acknowledged.
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
 fn write_until_killed(spec: &StoreSpec) {
     let store = quire_persistence::open(spec).unwrap();
     let mut clock = store.info(&doc("a")).unwrap().map_or(0, |info| info.seq.0);

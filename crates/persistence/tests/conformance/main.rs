@@ -10,6 +10,7 @@ mod copies;
 mod damage;
 mod documents;
 mod faults;
+mod fixture;
 mod homes;
 mod kill;
 mod updates;
@@ -43,6 +44,7 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory]:
     crate::damage::a_missing_record_is_noticed as a_missing_record_is_noticed,
     crate::damage::a_surplus_record_is_noticed as a_surplus_record_is_noticed,
     crate::damage::a_catalog_entry_older_than_the_log_is_noticed as a_catalog_entry_older_than_the_log_is_noticed,
+    crate::damage::a_lost_name_gives_no_number_twice as a_lost_name_gives_no_number_twice,
     crate::damage::a_damaged_document_costs_its_own_appends as a_damaged_document_costs_its_own_appends,
     crate::damage::a_damaged_entry_costs_its_own_line as a_damaged_entry_costs_its_own_line,
     crate::damage::a_store_without_its_format_is_not_new as a_store_without_its_format_is_not_new,

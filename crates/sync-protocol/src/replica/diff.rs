@@ -14,7 +14,7 @@ impl Replica {
     pub fn diff(&self, known: &StateVector) -> Update {
         let mut writer = UpdateWriter::with_capacity(self.lacking_bytes(known));
         self.for_each_client(known, |client, from, chunks| {
-            write_client(&mut writer, client, from, Clock::MAX, chunks)
+            write_client(&mut writer, client, from, Clock::MAX, chunks);
         });
         writer.finish(&self.deletes)
     }
@@ -87,37 +87,43 @@ fn write_client(
     until: Clock,
     chunks: &[(Clock, &Chunk)],
 ) {
-    // The first and the last chunk may be wanted in part; then their structs are gone through.
+    let wanted = || chunks.iter().take_while(|(start, _)| *start < until);
     let mut structs = 0;
     let mut end = from;
-    for (start, chunk) in chunks.iter().take_while(|(start, _)| *start < until) {
+    for (start, chunk) in wanted() {
         structs += u64::from(*start > end);
-        structs += match is_whole(*start, chunk, from, until) {
-            true => chunk.count as u64,
-            false => chunk
-                .structs(*start)
-                .filter(|(clock, next)| clock + next.len > from && *clock < until)
-                .count() as u64,
+        structs += if is_whole(*start, chunk, from, until) {
+            chunk.count as u64
+        } else {
+            structs_between(*start, chunk, from, until).count() as u64
         };
         end = chunk.end;
     }
     let out = writer.client(structs, client, from);
     let mut end = from;
-    for (start, chunk) in chunks.iter().take_while(|(start, _)| *start < until) {
+    for (start, chunk) in wanted() {
         if *start > end {
             Struct::skip(start - end).write(out);
         }
         if is_whole(*start, chunk, from, until) {
             out.extend_from_slice(&chunk.bytes);
         } else {
-            for (clock, next) in
-                chunk.structs(*start).filter(|(clock, next)| clock + next.len > from && *clock < until)
-            {
+            for (clock, next) in structs_between(*start, chunk, from, until) {
                 next.slice(Id { client, clock }, from.saturating_sub(clock), next.len).write(out);
             }
         }
         end = chunk.end;
     }
+}
+
+/// The structs of a chunk that is wanted in part, as the first and the last may be.
+fn structs_between(
+    start: Clock,
+    chunk: &Chunk,
+    from: Clock,
+    until: Clock,
+) -> impl Iterator<Item = (Clock, Struct<'_>)> {
+    chunk.structs(start).filter(move |(clock, next)| clock + next.len > from && *clock < until)
 }
 
 fn is_whole(start: Clock, chunk: &Chunk, from: Clock, until: Clock) -> bool {

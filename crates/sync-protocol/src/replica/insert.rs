@@ -32,14 +32,14 @@ impl Replica {
 
         let mut inserter = Inserter::new(self);
         update.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
-        let Taken { fresh, erased, complete, ordered, detached, unresolved } = inserter.finish();
+        let Taken { fresh, erased, complete, detached, unresolved } = inserter.finish();
         whole &= complete;
         self.deletes
             .unite(&IdSet::collect(|add| erased.into_iter().for_each(|(client, range)| add(client, range))));
 
         let delta = if fresh.is_empty() && fresh_deletes.is_empty() {
             None
-        } else if !ordered {
+        } else if !update.is_ordered() {
             // Yjs reads only the last of two blocks of one client. No client writes such an update; put in order,
             // it serves as its own delta.
             let mut sorted = Self::new();
@@ -55,11 +55,16 @@ impl Replica {
         };
         // Clients hardly ever have gaps; only those that had one or may have got one are looked through.
         let mut suspects: Vec<_> = fresh.iter().map(|(client, _)| *client).collect();
-        suspects.retain(|client| self.torn.contains(client));
+        suspects.retain(|client| self.torn.contains_key(client));
         suspects.extend(detached);
         suspects.dedup();
-        suspects.into_iter().for_each(|client| self.note_torn(client));
-        let gap = fresh.iter().any(|(client, _)| self.torn.contains(client))
+        for client in suspects {
+            self.note_torn(client);
+        }
+        let behind_a_gap = |client: &ClientId, range: &ClockRange| {
+            self.torn.get(client).is_some_and(|first_missing| *first_missing < range.end)
+        };
+        let gap = fresh.iter().any(|(client, range)| behind_a_gap(client, range))
             || unresolved.into_iter().any(|id| !self.holds(id));
         Inserted { delta, gap }
     }
@@ -92,7 +97,7 @@ impl Replica {
         let mut end = 0;
         for ((_, start), chunk) in self.chunks.range((client, 0)..=(client, Clock::MAX)) {
             if *start != end {
-                self.torn.insert(client);
+                self.torn.insert(client, end);
                 return;
             }
             end = chunk.end;
@@ -155,7 +160,6 @@ struct Inserter<'r> {
     replica: &'r mut Replica,
     position: Position,
     taken: Taken,
-    last_client: Option<ClientId>,
 }
 
 /// What an insertion took from its update.
@@ -167,8 +171,6 @@ struct Taken {
     erased: Vec<(ClientId, ClockRange)>,
     /// Nothing in the update was known before.
     complete: bool,
-    /// Each client stands in one block, and these descend.
-    ordered: bool,
     /// Clients that got something which does not follow on what was there.
     detached: Vec<ClientId>,
     /// Dependencies that were not there when asked for.
@@ -181,11 +183,10 @@ impl<'r> Inserter<'r> {
             fresh: Vec::new(),
             erased: Vec::new(),
             complete: true,
-            ordered: true,
             detached: Vec::new(),
             unresolved: Vec::new(),
         };
-        Self { replica, position: Position::Unknown, taken, last_client: None }
+        Self { replica, position: Position::Unknown, taken }
     }
 
     fn fill(replica: &mut Replica, update: &Update) {
@@ -200,11 +201,6 @@ impl<'r> Inserter<'r> {
     }
 
     fn insert(&mut self, client: ClientId, clock: Clock, next: &Struct<'_>) {
-        if self.last_client.is_some_and(|last| last != client) {
-            self.leave();
-            self.taken.ordered &= self.last_client > Some(client);
-        }
-        self.last_client = Some(client);
         if next.len == 0 {
             self.taken.complete = false;
             return;

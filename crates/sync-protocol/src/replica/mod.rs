@@ -13,7 +13,7 @@ mod chunk;
 mod diff;
 mod insert;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::id::{ClientId, Clock};
 use crate::state_vector::StateVector;
@@ -29,8 +29,8 @@ pub struct Replica {
     chunks: Chunks,
     /// Everything known to be deleted, whether its item has come yet or not.
     deletes: IdSet,
-    /// The clients between whose clocks something is missing.
-    torn: BTreeSet<ClientId>,
+    /// The clients between whose clocks something is missing, each with the first missing clock.
+    torn: BTreeMap<ClientId, Clock>,
 }
 
 impl Replica {

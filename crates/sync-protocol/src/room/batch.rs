@@ -20,7 +20,17 @@ pub(super) enum Source {
 /// What is new since the last flush, by source in the order of first arrival.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    groups: Vec<(Source, Vec<Update>)>,
+    groups: Vec<Group>,
+}
+
+/// What one source brought.
+#[derive(Debug)]
+struct Group {
+    source: Source,
+    /// The new parts.
+    deltas: Vec<Update>,
+    /// All of it, where some was known: it is this that a sender waits to get back.
+    sent: Option<Vec<Update>>,
 }
 
 impl Batch {
@@ -30,20 +40,30 @@ impl Batch {
 
     /// What came from this session.
     pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = &Update> {
-        let groups = self.groups.iter().filter(move |(source, _)| *source == Source::Session(session));
-        groups.flat_map(|(_, deltas)| deltas)
+        let groups = self.groups.iter().filter(move |group| group.source == Source::Session(session));
+        groups.flat_map(|group| &group.deltas)
     }
 
     /// All of it.
     pub(super) fn deltas(&self) -> impl Iterator<Item = &Update> {
-        self.groups.iter().flat_map(|(_, deltas)| deltas)
+        self.groups.iter().flat_map(|group| &group.deltas)
     }
 
-    pub(super) fn add(&mut self, source: Source, delta: Update) {
-        match self.groups.iter_mut().find(|(other, _)| *other == source) {
-            Some((_, deltas)) => deltas.push(delta),
-            None => self.groups.push((source, vec![delta])),
+    pub(super) fn add(&mut self, source: Source, delta: Update, sent: &Update) {
+        let partial = delta != *sent;
+        let known = self.groups.iter().position(|group| group.source == source);
+        let at = known.unwrap_or_else(|| {
+            self.groups.push(Group { source, deltas: Vec::new(), sent: None });
+            self.groups.len() - 1
+        });
+        let Some(group) = self.groups.get_mut(at) else { return };
+        if partial && group.sent.is_none() {
+            group.sent = Some(group.deltas.clone());
         }
+        if let Some(all) = &mut group.sent {
+            all.push(sent.clone());
+        }
+        group.deltas.push(delta);
     }
 }
 
@@ -52,9 +72,15 @@ impl Room {
     /// nodes. Everybody gets it at once but its sender, who gets it when it is stored.
     pub fn flush(&mut self, _now: Instant) {
         let groups = std::mem::take(&mut self.batch.groups);
-        let deltas: Vec<_> = groups.into_iter().map(|(source, deltas)| (source, merge(deltas))).collect();
+        let mut deltas = Vec::with_capacity(groups.len());
+        let mut sent = Vec::with_capacity(groups.len());
+        for group in groups {
+            let delta = merge(group.deltas);
+            sent.push((group.source, group.sent.map_or_else(|| delta.clone(), merge)));
+            deltas.push((group.source, delta));
+        }
         if let Some(all) = merge_all(&deltas) {
-            let ticket = self.confirmations.appended(&deltas);
+            let ticket = self.confirmations.appended(sent);
             self.outputs.push_back(Output::Append { ticket, update: all.clone() });
             self.spread(&deltas, &all);
             self.outputs.push_back(Output::Publish { update: all });

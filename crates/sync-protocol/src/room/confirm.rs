@@ -11,10 +11,6 @@ use crate::id::SessionId;
 use crate::update::Update;
 use crate::wire::Message;
 
-/// Edits that say nothing new and wait for the store, for each session. Only a client that repeats itself has any;
-/// what exceeds this is not confirmed, and it will ask again when it reconnects.
-const REPEATED: usize = 256;
-
 /// Waiting confirmations, and the count of appends.
 #[derive(Debug, Default)]
 pub(super) struct Confirmations {
@@ -41,29 +37,16 @@ impl Confirmations {
     }
 
     /// Something is appended: gives its ticket and notes whom to tell.
-    pub(super) fn appended(&mut self, deltas: &[(Source, Update)]) -> Ticket {
+    pub(super) fn appended(&mut self, sent: impl IntoIterator<Item = (Source, Update)>) -> Ticket {
         let ticket = self.next_ticket();
         self.last = ticket;
-        for (source, delta) in deltas {
+        for (source, update) in sent {
             match source {
-                Source::Session(session) => self.waiting.push_back((ticket, *session, delta.clone())),
+                Source::Session(session) => self.waiting.push_back((ticket, session, update)),
                 Source::Server => {}
             }
         }
         ticket
-    }
-
-    /// A session repeats something that is stored with this ticket. Says whether it is stored already; if not, the
-    /// session is noted.
-    pub(super) fn known(&mut self, at: Ticket, session: SessionId, update: &Update) -> bool {
-        if at <= self.stored {
-            return true;
-        }
-        if self.waiting.iter().filter(|(_, other, _)| *other == session).count() < REPEATED {
-            let place = self.waiting.partition_point(|(ticket, _, _)| *ticket <= at);
-            self.waiting.insert(place, (at, session, update.clone()));
-        }
-        false
     }
 
     /// What waits to be confirmed to this session.

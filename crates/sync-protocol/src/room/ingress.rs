@@ -20,8 +20,8 @@ impl Room {
         }
         match message {
             Message::SyncStep1(known) => self.answer(from, known),
-            Message::SyncStep2(update) => self.edit(from, update, IfKnown::Pass, now),
-            Message::Update(update) => self.edit(from, update, IfKnown::Confirm, now),
+            Message::SyncStep2(update) => self.edit(from, &update, Brought::Answer, now),
+            Message::Update(update) => self.edit(from, &update, Brought::Edit, now),
             Message::Awareness(update) => self.announce(from, &update, now),
             Message::QueryAwareness => {
                 let everybody = self.presence.everybody().unwrap_or(AwarenessUpdate::empty());
@@ -36,17 +36,17 @@ impl Room {
     pub fn handle_update(&mut self, update: &Update, _now: Instant) -> Ticket {
         match self.replica.insert(update).delta {
             Some(delta) => {
-                self.batch.add(Source::Server, delta);
+                self.batch.add(Source::Server, delta, update);
                 self.confirmations.next_ticket()
             }
             None => self.known_at(),
         }
     }
 
-    fn edit(&mut self, from: SessionId, update: Update, if_known: IfKnown, now: Instant) {
+    fn edit(&mut self, from: SessionId, update: &Update, brought: Brought, now: Instant) {
         let Some(session) = self.sessions.get_mut(&from) else { return };
         if session.access == Access::Read {
-            if self.replica.lacks(&update) {
+            if self.replica.lacks(update) {
                 self.outputs.push_back(Output::Event(RoomEvent::EditRefused(from)));
                 if !std::mem::replace(&mut session.told_read_only, true) {
                     self.transmit(from, Message::Denied("this document is read-only for you".into()));
@@ -54,27 +54,18 @@ impl Room {
             }
             return;
         }
-        let inserted = self.replica.insert(&update);
-        match inserted.delta {
-            Some(delta) => {
-                let delta = match if_known {
-                    IfKnown::Pass => self.without_unstored(delta),
-                    IfKnown::Confirm => delta,
-                };
-                self.batch.add(Source::Session(from), delta);
-                if inserted.gap {
-                    self.ask_for_missing(from, now);
-                }
+        // What holds nothing new is passed over, and not given back either: two sides that both gave back what they
+        // know would never end.
+        let inserted = self.replica.insert(update);
+        if let Some(delta) = inserted.delta {
+            let delta = match brought {
+                Brought::Answer => self.without_unstored(delta),
+                Brought::Edit => delta,
+            };
+            self.batch.add(Source::Session(from), delta, update);
+            if inserted.gap {
+                self.ask_for_missing(from, now);
             }
-            None => match if_known {
-                IfKnown::Confirm if !update.is_empty() => {
-                    let at = self.known_at();
-                    if self.confirmations.known(at, from, &update) {
-                        self.transmit(from, Message::Update(update));
-                    }
-                }
-                IfKnown::Confirm | IfKnown::Pass => {}
-            },
         }
     }
 
@@ -112,11 +103,11 @@ impl Room {
     }
 }
 
-/// What becomes of an edit that holds nothing new.
+/// What an update was brought as.
 #[derive(Clone, Copy, Debug)]
-enum IfKnown {
-    /// Its sender waits to hear that it is stored.
-    Confirm,
-    /// It was an answer; nobody waits.
-    Pass,
+enum Brought {
+    /// The answer to a question: much of it may be known.
+    Answer,
+    /// Something that its sender has just written.
+    Edit,
 }

@@ -69,6 +69,16 @@ pub enum To {
     Many(Vec<SessionId>),
 }
 
+impl To {
+    /// Whether this session is among them.
+    pub fn includes(&self, session: SessionId) -> bool {
+        match self {
+            Self::One(one) => *one == session,
+            Self::Many(sessions) => sessions.contains(&session),
+        }
+    }
+}
+
 /// What the driver of a room has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {

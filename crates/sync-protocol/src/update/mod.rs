@@ -28,6 +28,8 @@ pub struct Update {
     bytes: Bytes,
     /// Where the delete set begins.
     deletes_at: usize,
+    /// Each client stands in one block, and these descend, as Yjs writes them.
+    ordered: bool,
 }
 
 /// Why an update was refused. The sender's fault in every case.
@@ -65,24 +67,24 @@ pub enum UpdateError {
 impl Update {
     /// The update without structs and deletes.
     pub const fn empty() -> Self {
-        Self { bytes: Bytes::from_static(&[0, 0]), deletes_at: 1 }
+        Self { bytes: Bytes::from_static(&[0, 0]), deletes_at: 1, ordered: true }
     }
 
     /// Walks an update and takes it. Reads every byte once and allocates nothing.
     pub fn parse(bytes: Bytes) -> Result<Self, UpdateError> {
         let mut reader = Reader::new(&bytes);
-        walk_structs(&mut reader, Check::Full, |_, _, _| {})?;
+        let ordered = walk_structs(&mut reader, Check::Full, |_, _, _| {})?;
         let deletes_at = bytes.len() - reader.rest().len();
         walk_deletes(&mut reader, |_, _| {})?;
         if !reader.is_empty() {
             return Err(UpdateError::TrailingBytes);
         }
-        Ok(Self { bytes, deletes_at })
+        Ok(Self { bytes, deletes_at, ordered })
     }
 
     /// Takes an encoding that this crate has just written, without walking it.
     pub(crate) fn from_encoder(bytes: Vec<u8>, deletes_at: usize) -> Self {
-        let update = Self { bytes: bytes.into(), deletes_at };
+        let update = Self { bytes: bytes.into(), deletes_at, ordered: true };
         debug_assert_eq!(Self::parse(update.bytes.clone()).as_ref(), Ok(&update));
         update
     }
@@ -97,12 +99,17 @@ impl Update {
         self.bytes.as_ref() == [0, 0]
     }
 
+    /// Whether each client stands in one block, and these descend.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
     /// Calls `visit` for each struct, in the order of the encoding: clients in any order, clocks ascending within
     /// a client.
     pub fn for_each_struct(&self, visit: impl FnMut(ClientId, Clock, Struct<'_>)) {
         // A checked update reads to its end; see `parse`.
         let walked = walk_structs(&mut Reader::new(&self.bytes), Check::Known, visit);
-        debug_assert_eq!(walked, Ok(()));
+        debug_assert_eq!(walked, Ok(self.ordered));
     }
 
     /// Calls `visit` for each range of the delete set, in the order of the encoding. Ranges may be empty,
@@ -119,14 +126,19 @@ impl Update {
     }
 }
 
+/// Says whether the clients descend.
 fn walk_structs(
     reader: &mut Reader<'_>,
     check: Check,
     mut visit: impl FnMut(ClientId, Clock, Struct<'_>),
-) -> Result<(), UpdateError> {
+) -> Result<bool, UpdateError> {
+    let mut ordered = true;
+    let mut before = None;
     for _ in 0..reader.count()? {
         let structs = reader.count()?;
         let client = reader.client()?;
+        ordered &= before.is_none_or(|before| client < before);
+        before = Some(client);
         let mut clock = reader.var_uint()?;
         for _ in 0..structs {
             let next = Struct::read(reader, check)?;
@@ -136,7 +148,7 @@ fn walk_structs(
             clock = end;
         }
     }
-    Ok(())
+    Ok(ordered)
 }
 
 fn walk_deletes(

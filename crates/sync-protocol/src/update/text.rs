@@ -91,7 +91,7 @@ fn next_char(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Slices as JavaScript would, then encodes as TextEncoder does.
+    /// Slices as JavaScript would, then encodes as `TextEncoder` does.
     fn by_units(text: &str, from: usize, to: usize) -> String {
         String::from_utf16_lossy(&text.encode_utf16().collect::<Vec<_>>()[from..to])
     }

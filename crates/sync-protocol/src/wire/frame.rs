@@ -2,7 +2,7 @@
 //!
 //! | first | then |
 //! |---|---|
-//! | 0 sync | 0 SyncStep1 and a state vector, 1 SyncStep2 or 2 Update and an update, each with its length in front |
+//! | 0 sync | 0 `SyncStep1` and a state vector, 1 `SyncStep2` or 2 Update and an update, each with its length first |
 //! | 1 awareness | an awareness update with its length in front |
 //! | 2 auth | 0 and a reason: denied |
 //! | 3 query awareness | nothing |
@@ -150,7 +150,9 @@ pub fn encode(message: &Message) -> Bytes {
 
 fn head(numbers: &[u64], payload: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(numbers.len() + 5 + payload);
-    numbers.iter().for_each(|number| write_var_uint(&mut out, *number));
+    for number in numbers {
+        write_var_uint(&mut out, *number);
+    }
     out
 }
 

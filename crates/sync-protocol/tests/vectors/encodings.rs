@@ -63,7 +63,8 @@ fn any_order_and_repetition_ends_as_yjs_does() {
             check(name, &format!("seed {seed}"), case, &shuffled);
             assert!(shuffled == ordered, "{name}, seed {seed}: the same ids, but something else in them");
         }
-        // As one update (Yjs leaves out a flag there that says nothing), and as the state that a client would send, alone and on top.
+        // As one update (Yjs leaves out a flag there that says nothing), and as the state that a client would send,
+        // alone and on top.
         let state = update(&case["state_v1"]);
         let merged = if case["merged_v1"].is_null() { state.clone() } else { update(&case["merged_v1"]) };
         check(name, "merged", case, &replica([&merged]));

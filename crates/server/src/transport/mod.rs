@@ -1,0 +1,10 @@
+//! How editors are connected.
+
+mod close;
+mod path;
+mod socket;
+mod upgrade;
+mod ws;
+
+pub(crate) use path::document;
+pub(crate) use upgrade::{Settings, Upgrades, asks_for_websocket};

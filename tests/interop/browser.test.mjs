@@ -1,0 +1,103 @@
+// Two real browsers edit one document: the page the server brings along, and a page with the unmodified packages.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { launch, openPage, servePage } from './lib/browser.mjs'
+import { serverCopy, waitFor } from './lib/client.mjs'
+import { start } from './lib/server.mjs'
+
+const status = page => page.locator('#status').textContent()
+
+test('two browsers on a page with y-websocket: text, cursors and presence both ways, through a hard end', { timeout: 120_000 }, async t => {
+  const server = await start({ t })
+  const browser = await launch(t)
+  const address = await servePage(t)
+  const a = await openPage(browser, address(server, 'page', 'Ann'))
+  const b = await openPage(browser, address(server, 'page', 'Bob'))
+  const value = page => page.locator('#text').inputValue()
+  const people = async page => (await page.locator('#people li').allTextContents()).sort()
+  const equal = async text => {
+    for (const page of [a, b]) await waitFor(async () => await value(page) === text, 10_000, `the text ${JSON.stringify(text)}`)
+  }
+  const everybody = async deadline => {
+    for (const page of [a, b]) await waitFor(async () => /^Ann .*,Bob /.test((await people(page)).join()), deadline, 'both people on both pages')
+  }
+  for (const page of [a, b]) await waitFor(async () => await status(page) === 'synced', 15_000, 'the first sync')
+  await everybody(5_000)
+
+  await a.locator('#text').pressSequentially('Ann was here. ')
+  await equal('Ann was here. ')
+  await b.locator('#text').press('Control+End')
+  await b.locator('#text').pressSequentially('Bob \u{1F600} too.')
+  await equal('Ann was here. Bob \u{1F600} too.')
+  await waitFor(async () => (await people(a)).includes('Bob 25'), 5_000, 'the cursor of Bob on the page of Ann')
+  await a.locator('#text').press('Control+Home')
+  await waitFor(async () => (await people(b)).includes('Ann 0'), 5_000, 'the cursor of Ann on the page of Bob')
+
+  await server.kill('SIGKILL')
+  for (const page of [a, b]) await waitFor(async () => await status(page) === 'lost', 10_000, 'the loss to be seen')
+  await a.locator('#text').pressSequentially('A1 ')
+  await b.locator('#text').press('Control+End')
+  await b.locator('#text').pressSequentially(' B1')
+  await server.restart()
+  for (const page of [a, b]) await waitFor(async () => await status(page) === 'synced', 15_000, 'both back')
+  await equal('A1 Ann was here. Bob \u{1F600} too. B1')
+  await everybody(4_000)
+
+  assert.equal((await serverCopy(server, 'page')).getText('text').toString(), 'A1 Ann was here. Bob \u{1F600} too. B1')
+  await b.close()
+  await waitFor(async () => (await people(a)).join() === 'Ann 3', 10_000, 'Bob gone')
+  assert.deepEqual(a.troubles, [])
+})
+
+test('two browsers on the page of the server', { timeout: 120_000 }, async t => {
+  const server = await start({ t })
+  const browser = await launch(t)
+  const url = `${server.url}/#first%20page`
+  const a = await openPage(browser, url)
+  const b = await openPage(browser, url)
+  const state = page => page.locator('#status').getAttribute('data-state')
+  const editor = page => page.locator('.cm-content')
+  // The names of others' cursors stand in the text as decorations: they are not part of it.
+  const value = page => editor(page).evaluate(element => [...element.querySelectorAll('.cm-line')].map(line => {
+    const copy = line.cloneNode(true)
+    copy.querySelectorAll('.cm-ySelectionCaret, .cm-widgetBuffer, .cm-placeholder').forEach(node => node.remove())
+    return copy.textContent
+  }).join('\n').replaceAll('\u2060', ''))
+  const equal = async text => {
+    for (const page of [a, b]) await waitFor(async () => await value(page) === text, 10_000, async () => `the text ${JSON.stringify(text)}`)
+  }
+  const people = page => page.locator('#people li').count()
+  const everybody = async deadline => { for (const page of [a, b]) await waitFor(async () => await people(page) === 2, deadline, 'two people on both pages') }
+  for (const page of [a, b]) await waitFor(async () => await state(page) === 'synced', 15_000, 'the first sync')
+  await everybody(5_000)
+
+  await editor(a).click()
+  await editor(a).pressSequentially('Ann writes.')
+  await equal('Ann writes.')
+  await waitFor(() => b.locator('.cm-ySelectionCaret').count(), 5_000, 'the cursor of A at B')
+  await editor(b).click()
+  await b.keyboard.press('Control+End')
+  await b.keyboard.press('Enter')
+  await b.keyboard.type('Bob \u{1F600} answers.')
+  await equal('Ann writes.\nBob \u{1F600} answers.')
+  await waitFor(() => a.locator('.cm-ySelectionCaret').count(), 5_000, 'the cursor of B at A')
+
+  await server.kill('SIGKILL')
+  for (const page of [a, b]) await waitFor(async () => await state(page) !== 'synced', 10_000, 'the loss to be shown')
+  await a.keyboard.press('Control+Home')
+  await a.keyboard.type('A ')
+  await b.keyboard.type(' B')
+  await server.restart()
+  for (const page of [a, b]) await waitFor(async () => await state(page) === 'synced', 15_000, 'both back')
+  await equal('A Ann writes.\nBob \u{1F600} answers. B')
+  await everybody(4_000)
+  assert.deepEqual([...a.troubles, ...b.troubles], [])
+
+  const c = await openPage(browser, `${server.url}/?doc=another`)
+  await waitFor(async () => await state(c) === 'synced', 15_000, 'another document')
+  assert.equal(await value(c), '', 'another document is another document')
+  await c.close()
+  await b.close()
+  await waitFor(async () => await people(a) === 1, 10_000, 'B gone')
+})

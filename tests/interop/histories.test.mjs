@@ -1,0 +1,63 @@
+// Random histories of real yjs through the server: what goes in comes out.
+//
+// QUIRE_HISTORIES=N runs N of them (default 50), half on redb and half on sled. QUIRE_SEED=S starts at seed S; with a seed given,
+// QUIRE_HISTORIES defaults to 1.
+
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { differential, Difference, essentialSteps } from './lib/differential.mjs'
+import { makeHistory, toJSON } from './lib/histories.mjs'
+import { runSeed, seedGiven } from './lib/seed.mjs'
+import { start } from './lib/server.mjs'
+import { shrink } from './lib/shrink.mjs'
+
+const total = Number(process.env.QUIRE_HISTORIES || (seedGiven ? 1 : 50))
+const stores = ['redb', 'sled']
+
+for (const [turn, store] of stores.entries()) {
+  const seeds = Array.from({ length: total }, (_, i) => runSeed + i).filter((_, i) => i % stores.length === turn)
+  test(`${seeds.length} histories on ${store} come out as yjs holds them`, { skip: seeds.length === 0 }, async t => {
+    const server = await start({ t, store })
+    t.diagnostic(`seeds ${seeds[0]} to ${seeds.at(-1)}`)
+    let run = 0
+    const fails = async (history, patience = 2_000) => {
+      try {
+        await differential(server, history, { name: `history ${run++}`, prefix: run % 2 === 0 ? '/ws' : '', patience })
+        return null
+      } catch (error) {
+        if (!server.running) await server.restart()
+        return error
+      }
+    }
+    for (const seed of seeds) {
+      const history = makeHistory(seed)
+      const error = await fails(history, 15_000)
+      if (!error) continue
+      console.error(`seed ${seed} fails on ${store} (replay: QUIRE_SEED=${seed}): ${error.message}`)
+      const { error: last, history: small, without, tries } = await shrink(history, candidate => fails(candidate)).catch(e => ({ error: e, history, without: [], tries: 0 }))
+      const path = join(tmpdir(), `quire-history-${seed}.json`)
+      const json = JSON.stringify(toJSON(small))
+      writeFileSync(path, json)
+      console.error(`after ${tries} tries, without ${without.join(', ') || 'nothing'}: ${last.stack}\n${json}\nalso in ${path}`)
+      throw new Error(`history with seed ${seed} differs (QUIRE_SEED=${seed})`, { cause: last })
+    }
+    assert.deepEqual(server.panics(), [])
+  })
+}
+
+test('a server that loses one update is found out', async t => {
+  const server = await start({ t, store: 'memory' })
+  let found = 0
+  for (let seed = runSeed; found < 5; seed++) {
+    // Without second copies, so that what is dropped does not come another way.
+    const history = makeHistory(seed, { without: ['sync', 'twice', 'restart'] })
+    const essential = essentialSteps(history)
+    if (essential.length === 0) continue
+    const drop = essential[seed % essential.length]
+    await assert.rejects(differential(server, history, { name: `lossy ${seed}`, drop }), Difference, `seed ${seed}, without step ${drop}`)
+    found++
+  }
+})
