@@ -88,9 +88,6 @@ impl Room {
         let own = self.unstored_of(to);
         let Some(session) = self.sessions.get_mut(&to) else { return };
         let Phase::CatchingUp { known, ending } = &mut session.phase else { return };
-        if !own.is_empty() {
-            *known = withhold::raised(known, &own);
-        }
         let lacking = self.replica.lacking_bytes(known);
         if lacking > self.config.whole_sync_bytes {
             let parts = lacking.div_ceil(self.config.part_bytes.max(1));

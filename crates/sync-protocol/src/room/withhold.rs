@@ -1,11 +1,8 @@
 //! What a session has sent and what has not been stored is kept out of what it is sent: getting its edit back in
 //! whatever message tells a client that it is stored.
 
-use std::collections::BTreeMap;
-
 use super::Room;
 use crate::id::{ClientId, Clock, Id, SessionId};
-use crate::state_vector::StateVector;
 use crate::update::id_set::{ClockRange, IdSet};
 use crate::update::structs::{Body, Struct};
 use crate::update::{Update, UpdateWriter};
@@ -22,20 +19,6 @@ impl Room {
         let unstored: Vec<_> = self.confirmations.waiting().chain(self.batch.deltas()).cloned().collect();
         if unstored.is_empty() { news } else { without(&news, &unstored) }
     }
-}
-
-/// Where somebody at `known` stands who has sent these. What does not follow on what it knew is left out.
-pub(super) fn raised(known: &StateVector, own: &[Update]) -> StateVector {
-    let mut clocks: BTreeMap<ClientId, Clock> = known.iter().collect();
-    for update in own {
-        update.for_each_struct(|client, clock, next| {
-            let known = clocks.entry(client).or_default();
-            if next.body != Body::Skip && *known >= clock {
-                *known = (*known).max(clock + next.len);
-            }
-        });
-    }
-    clocks.into_iter().collect()
 }
 
 /// An update, whose clients stand in one block each, without what these hold.

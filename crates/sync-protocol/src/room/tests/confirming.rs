@@ -115,3 +115,35 @@ fn a_diff_for_what_was_lost_does_not_confirm_what_is_not_stored() {
     hall.drained(1);
     assert_eq!(hall.stored(2), [one(1, update(&edits[1]))]);
 }
+
+#[test]
+fn another_clients_answer_does_not_confirm_what_is_not_stored() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    let own = more(9, 1, "b");
+    hall.edit(1, &own);
+    // It holds news on both sides of what the first session waits for.
+    let outputs = {
+        hall.say(2, Message::SyncStep2(merged(&[&more(9, 0, "abc"), &deleted(9, 2, 1)])));
+        hall.flush()
+    };
+    let [Output::Append { update: appended, .. }, Output::Transmit { message, .. }, _] = outputs.as_slice()
+    else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(message, &update(appended));
+    assert!(!replica(&[appended]).holds(crate::id::Id { client: id(9), clock: 1 }));
+    assert_eq!(hall.room.replica(), &replica(&[&own, appended]));
+}
+
+#[test]
+fn what_was_sent_over_an_earlier_connection_is_not_news_to_the_next() {
+    let mut hall = Hall::with_writers(&[1]);
+    let edit = more(1, 0, "a");
+    hall.say(1, update(&edit));
+    hall.room.handle_disconnect(SessionId(1), hall.now);
+    // The client comes back within the batch, and has not asked yet.
+    let greeting = one(2, Message::SyncStep1(vector(&[(1, 1)])));
+    assert_eq!(hall.join(2, Access::Write), [append(1, &edit), publish(&edit), greeting]);
+    assert_eq!(hall.flush(), []);
+    assert_eq!(hall.stored(1), [one(1, update(&edit))]);
+}
