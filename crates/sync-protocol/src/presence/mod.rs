@@ -90,6 +90,13 @@ impl Standing {
             Self::Gone { .. } => None,
         }
     }
+
+    fn claimant(&self) -> Option<&Owner> {
+        match self {
+            Self::Contested { claimant, .. } => Some(claimant),
+            Self::Present { .. } | Self::Gone { .. } => None,
+        }
+    }
 }
 
 /// What came of an entry.
@@ -187,17 +194,20 @@ impl Presence {
 
     /// Everybody who is present, if anybody is.
     pub(crate) fn everybody(&self) -> Option<AwarenessUpdate> {
-        let entries: Vec<_> = self
-            .ids
-            .iter()
-            .filter_map(|(client, standing)| Some((client, standing.state()?)))
-            .map(|(client, state)| AwarenessEntry {
-                client: *client,
-                clock: state.clock,
-                state: Some(&state.json),
-            })
-            .collect();
-        (!entries.is_empty()).then(|| AwarenessUpdate::encode(entries))
+        let mut entries = self.standings().filter(|entry| entry.state.is_some()).peekable();
+        entries.peek().is_some().then(|| AwarenessUpdate::encode(entries))
+    }
+
+    /// Everybody who is present or has gone of late: for a session that has not heard all of it.
+    pub(crate) fn catch_up(&self) -> AwarenessUpdate {
+        AwarenessUpdate::encode(self.standings())
+    }
+
+    fn standings(&self) -> impl Iterator<Item = AwarenessEntry<'_>> {
+        self.ids.iter().map(|(client, standing)| {
+            let state = standing.state().map(|state| &*state.json);
+            AwarenessEntry { client: *client, clock: standing.clock(), state }
+        })
     }
 
     /// The newest standing of every id that has changed since the last call, and the session that need not hear of
@@ -240,11 +250,11 @@ impl Presence {
 
     /// A session brings a client id that nobody owns.
     fn bring(&mut self, from: &Owner, entry: &AwarenessEntry<'_>, now: Instant) -> Verdict {
-        let known = self.ids.contains_key(&entry.client);
-        if (!known && self.ids.len() >= self.config.per_room) || !self.may_own_more(from) {
+        let Some(state) = State::of(entry) else { return Verdict::Ignored };
+        let has_place = self.ids.contains_key(&entry.client) || self.ids.len() < self.config.per_room;
+        if !self.may_own_more(from) || !(has_place || self.forget_oldest()) {
             return Verdict::Refused;
         }
-        let Some(state) = State::of(entry) else { return Verdict::Ignored };
         self.own(entry.client, state, from.clone(), now);
         Verdict::Taken
     }
@@ -274,7 +284,17 @@ impl Presence {
     /// A session speaks for a client id that another one owns.
     fn contest(&mut self, owner: &Owner, from: &Owner, entry: &AwarenessEntry<'_>, now: Instant) -> Verdict {
         let Some(standing) = self.ids.get(&entry.client) else { return Verdict::Ignored };
-        // Not newer: somebody repeats what it heard. A removal is for the owner to say.
+        // A removal is for the owner to say; a claimant withdraws with it.
+        if let (None, Standing::Contested { state, owner, renewed, claim, claimant, .. }) =
+            (entry.state, standing)
+            && claimant.session == from.session
+            && entry.clock >= claim.clock
+        {
+            let (state, owner, renewed) = (state.clone(), owner.clone(), *renewed);
+            self.ids.insert(entry.client, Standing::Present { state, owner, renewed });
+            return Verdict::Taken;
+        }
+        // Not newer: somebody repeats what it heard.
         let Some(claim) = State::of(entry).filter(|claim| claim.clock > standing.clock()) else {
             return Verdict::Ignored;
         };
@@ -300,9 +320,14 @@ impl Presence {
                 self.ids.insert(entry.client, contested);
                 Verdict::Taken
             }
+            // Of several that claim it the newest state counts: with it the living client has returned last.
             Standing::Contested { state, owner, renewed, claim: earlier, claimant, until }
-                if claimant.session == from.session && claim.clock > earlier.clock =>
+                if claim.clock > earlier.clock =>
             {
+                if claimant.session != from.session && !self.may_own_more(from) {
+                    return Verdict::Refused;
+                }
+                let claimant = from.clone();
                 let contested = Standing::Contested { state, owner, renewed, claim, claimant, until };
                 self.ids.insert(entry.client, contested);
                 Verdict::Taken
@@ -327,6 +352,16 @@ impl Presence {
         }
     }
 
+    /// Makes room for the living: forgets who has been gone for longest. Everybody must have heard of it.
+    fn forget_oldest(&mut self) -> bool {
+        let gone = self.ids.iter().filter_map(|(client, standing)| match standing {
+            Standing::Gone { since, .. } if !self.changed.contains_key(client) => Some((*since, *client)),
+            Standing::Gone { .. } | Standing::Present { .. } | Standing::Contested { .. } => None,
+        });
+        let oldest = gone.min();
+        oldest.is_some_and(|(_, client)| self.ids.remove(&client).is_some())
+    }
+
     fn own(&mut self, client: ClientId, state: State, owner: Owner, now: Instant) {
         self.questions.push((owner.session, client, state.clock));
         self.changed.insert(client, Some(owner.session));
@@ -340,9 +375,10 @@ impl Presence {
     }
 
     fn may_own_more(&self, session: &Owner) -> bool {
-        let owned =
-            self.ids.values().filter_map(Standing::owner).filter(|owner| owner.session == session.session);
-        owned.count() < self.config.per_session
+        // What it claims may become its own without a further word.
+        let holders =
+            self.ids.values().flat_map(|standing| [standing.owner(), standing.claimant()]).flatten();
+        holders.filter(|holder| holder.session == session.session).count() < self.config.per_session
     }
 }
 
@@ -353,4 +389,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

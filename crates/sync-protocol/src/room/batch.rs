@@ -38,6 +38,17 @@ impl Batch {
         self.groups.is_empty()
     }
 
+    /// What came from this session.
+    pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        let groups = self.groups.iter().filter(move |group| group.source == Source::Session(session));
+        groups.flat_map(|group| &group.deltas)
+    }
+
+    /// All of it.
+    pub(super) fn deltas(&self) -> impl Iterator<Item = &Update> {
+        self.groups.iter().flat_map(|group| &group.deltas)
+    }
+
     pub(super) fn add(&mut self, source: Source, delta: Update, sent: &Update) {
         let partial = delta != *sent;
         let known = self.groups.iter().position(|group| group.source == source);
