@@ -4,12 +4,12 @@
 //! either side ever waiting for the other:
 //!
 //! - Broadcasts ([`Message::Update`], [`Message::Awareness`]) are bounded in bytes, beyond one message. One more
-//!   **empties the queue of them** ([`Pushed::Overflowed`]); the room then knows that this session is behind and
+//!   **empties the queue of them** (`Pushed::Overflowed`); the room then knows that this session is behind and
 //!   later makes one diff of everything it missed.
 //! - Of questions and answers ([`Message::SyncStep1`], [`Message::SyncStep2`], [`Message::QueryAwareness`]) only the
 //!   newest is kept. A later question covers an earlier one. A later answer was made for a client that had not yet
 //!   got the earlier one, so it holds all that the earlier one did.
-//! - Refusals ([`Message::Denied`]) are for people; after [`REFUSALS`] of them the rest says nothing new.
+//! - Refusals ([`Message::Denied`]) are for people; after a few of them the rest says nothing new.
 
 use std::collections::VecDeque;
 use std::mem;

@@ -7,7 +7,7 @@ use crate::RootKind;
 /// Why there is no answer. Whatever it is, the document and the other questions are unharmed.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
-    /// The document has no root of this name. Asked for content, not for a name: names are case-sensitive.
+    /// The document has no root of this name. Names are case-sensitive.
     #[error("the document has no root named {root:?}")]
     UnknownRoot {
         /// The name that was asked for.

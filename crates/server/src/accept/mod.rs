@@ -66,7 +66,7 @@ pub(crate) async fn run(
                 });
             }
             Err(error) if is_of_one_connection(&error) => {
-                debug!(%error, "a connection ended before it was accepted")
+                debug!(%error, "a connection ended before it was accepted");
             }
             Err(error) => {
                 if failing.is_due() {

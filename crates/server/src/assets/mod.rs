@@ -98,6 +98,10 @@ mod tests {
         }
     }
 
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
     /// The build writes the sums of its sources and of what it made to `assets/SOURCES`. If this fails, run
     /// `npm ci && npm run build` in `web-demo/` and commit the result.
     #[test]
@@ -107,8 +111,7 @@ mod tests {
         let listed: Vec<(&str, &str)> = list.lines().map(|line| line.split_once("  ").unwrap()).collect();
         for (sum, file) in &listed {
             let bytes = fs::read(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-            let found: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(found, *sum, "{file} has changed since the bundle was built");
+            assert_eq!(hex(&Sha256::digest(bytes)), *sum, "{file} has changed since the bundle was built");
         }
         let sources = fs::read_dir(root.join("web-demo/src")).unwrap();
         let fixed = ["web-demo/build.mjs", "web-demo/package.json", "web-demo/package-lock.json"];

@@ -25,8 +25,8 @@ struct Cli {
 enum Command {
     /// Run the server.
     ///
-    /// Every setting has a flag, an environment variable (--idle-unload is QUIRE_IDLE_UNLOAD) and a key in the file of
-    /// --config (idle_unload). A flag counts more than a variable, a variable more than the file. OPERATIONS.md says more.
+    /// Every setting has a flag, an environment variable (for `--keepalive`, `QUIRE_KEEPALIVE`) and a key in
+    /// the file of `--config` (`keepalive`). A flag counts more than a variable, a variable more than the file. OPERATIONS.md says more.
     Serve(SettingArgs),
     /// Print the configuration that `serve` would run with and where each value comes from, or everything that is wrong
     /// with it.

@@ -96,8 +96,8 @@ impl Config {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Takes values out of the raw settings and collects what is wrong with them.
 struct Reader<'a> {
@@ -132,24 +132,16 @@ impl Reader<'_> {
     /// How much longer each commit is to take.
     fn fault_injection(&mut self) -> Duration {
         let setting = setting("fault_injection");
-        let mut store_delay = Duration::ZERO;
-        let Some(Given { texts, place }) = self.raw.given(setting) else { return store_delay };
-        for text in texts {
-            match text.split_once('=') {
-                Some(("store-delay", time)) => match value::duration(time, Duration::ZERO..=MINUTE) {
-                    Ok(time) => store_delay = time,
-                    Err(message) => {
-                        self.faults.push(fault(setting, place, format!("store-delay: {message}")))
-                    }
-                },
-                _ => {
-                    let message =
-                        format!("{text:?} is no fault that can be injected; there is store-delay=TIME");
-                    self.faults.push(fault(setting, place, message));
+        let mut found = Duration::ZERO;
+        if let Some(Given { texts, place }) = self.raw.given(setting) {
+            for text in texts {
+                match store_delay(text) {
+                    Ok(delay) => found = delay,
+                    Err(message) => self.faults.push(fault(setting, place, message)),
                 }
             }
         }
-        store_delay
+        found
     }
 }
 
@@ -175,6 +167,14 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 
 fn store(text: &str) -> Result<StoreSpec, String> {
     text.parse().map_err(|error: StoreSpecError| error.to_string())
+}
+
+/// The only fault that can be injected so far.
+fn store_delay(text: &str) -> Result<Duration, String> {
+    let time = text
+        .strip_prefix("store-delay=")
+        .ok_or_else(|| format!("{text:?} is no fault that can be injected; there is store-delay=TIME"))?;
+    value::duration(time, Duration::ZERO..=MINUTE)
 }
 
 fn log_filter(text: &str) -> Result<Targets, String> {

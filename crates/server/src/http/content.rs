@@ -52,7 +52,7 @@ async fn answer(
     let update = context.directory.snapshot(&doc).await.map_err(|error| not_opened(&doc, &error))?;
     let update = update.ok_or(ApiError::UnknownDocument)?;
     let content = context.pool.content(update.bytes().clone(), request).await;
-    let content = content.map_err(|error| not_shown(&doc, error))?;
+    let content = content.map_err(|error| not_shown(&doc, &error))?;
     let content_type = match content {
         Content::Json(_) => "application/json",
         Content::Text(_) => "text/plain; charset=utf-8",
@@ -102,7 +102,7 @@ fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     }
 }
 
-fn not_shown(doc: &DocId, error: ViewError) -> ApiError {
+fn not_shown(doc: &DocId, error: &ViewError) -> ApiError {
     match error {
         ViewError::UnknownRoot { .. } => ApiError::UnknownRoot,
         ViewError::WrongType { .. } => ApiError::WrongType(error.to_string()),

@@ -23,7 +23,7 @@ const FREE: u32 = 2;
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// After this time without a refusal, everything is forgotten.
-const FORGET: Duration = Duration::from_secs(60);
+const FORGET: Duration = Duration::from_mins(1);
 
 /// Clients remembered at a time. When there are more, new ones are not held back.
 const CLIENTS: usize = 4096;
@@ -110,7 +110,7 @@ mod tests {
         let (pauses, start) = (Pauses::default(), Instant::now());
         let one = returner(&pauses, "a", "x");
         let (mut now, mut times) = (start, 0);
-        while now < start + Duration::from_secs(60) {
+        while now < start + Duration::from_mins(1) {
             pauses.refused(one, now);
             times += 1;
             now = pauses.until(one, now).unwrap_or(now);

@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn numbered(length: usize) -> Bytes {
-        (0..length).map(|index| (index % 251) as u8).collect()
+        (0..=250).cycle().take(length).collect()
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ async fn faulty_frames_close_their_connection_with_a_code_and_no_other() {
         editor.socket.send(message).await.unwrap();
         match editor.ending().await {
             Ending::Closed(found, reason) => {
-                assert!(found == code && !reason.is_empty(), "{found} {reason}: {shown}")
+                assert!(found == code && !reason.is_empty(), "{found} {reason}: {shown}");
             }
             Ending::Cut => panic!("cut: {shown}"),
         }
@@ -109,7 +109,7 @@ async fn a_message_in_many_fragments_is_bounded_as_a_whole() {
     let io = editor.socket.get_mut();
     // 20 frames of 4 KiB, masked with zeros, none of them the last.
     for index in 0..20 {
-        let head = [if index == 0 { 0x02 } else { 0x00 }, 0x80 | 126, 0x10, 0x00, 0, 0, 0, 0];
+        let head = [if index == 0 { 0x02 } else { 0x00 }, 0xfe, 0x10, 0x00, 0, 0, 0, 0];
         io.write_all(&head).await.unwrap();
         io.write_all(&[0; 4096]).await.unwrap();
     }

@@ -6,7 +6,7 @@
 //! on the order, and it is what Yjs holds after the same updates. PROTOCOL.md beside this crate says why each rule
 //! loses nothing.
 //!
-//! Structs stand in [`chunk`]s of about a kilobyte, encoded as an update holds them: a document takes about the
+//! Structs stand in `chunk`s of about a kilobyte, encoded as an update holds them: a document takes about the
 //! memory of its own encoding, and answering a sync is copying.
 
 mod chunk;

@@ -4,8 +4,8 @@
 //! [`Room::flush`], calls [`Room::handle_timeout`] when [`Room::poll_timeout`] says so, and after every call carries
 //! out what [`Room::poll_output`] gives, in that order, until it gives `None`. The driver passes the time in.
 //!
-//! [`ingress`] takes messages, [`egress`] brings sessions up to date, [`batch`] collects what is new and merges it,
-//! [`confirm`] keeps who is to be told when it has been stored.
+//! `ingress` takes messages, `egress` brings sessions up to date, `batch` collects what is new and merges it,
+//! `confirm` keeps who is to be told when it has been stored.
 
 mod batch;
 mod confirm;
