@@ -278,9 +278,11 @@ impl Desk {
             // Who asked may have gone.
             Command::Join { reply, .. } => drop(reply.send(Err(reason))),
             Command::Apply { reply, .. } => drop(reply.send(Err(reason))),
-            // The directory then reads the store.
-            Command::Snapshot { .. } => {}
-            Command::Deliver { .. } | Command::Written { .. } | Command::Leave { .. } => {}
+            // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
+            Command::Snapshot { .. }
+            | Command::Deliver { .. }
+            | Command::Written { .. }
+            | Command::Leave { .. } => {}
         }
     }
 
@@ -288,8 +290,9 @@ impl Desk {
     pub(crate) fn end_sessions(&mut self, reason: CloseReason) {
         self.fanout.close_all(reason);
         self.ledger.abandon_rest();
-        let aside = std::mem::take(&mut self.aside);
-        aside.into_iter().for_each(|command| self.defer(command));
+        for command in std::mem::take(&mut self.aside) {
+            self.defer(command);
+        }
     }
 
     /// The document leaves memory.
