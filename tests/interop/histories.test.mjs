@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { differential, Difference, essentialSteps } from './lib/differential.mjs'
-import { makeHistory, toJSON } from './lib/histories.mjs'
+import { fromJSON, makeHistory, toJSON } from './lib/histories.mjs'
 import { runSeed, seedGiven } from './lib/seed.mjs'
 import { start } from './lib/server.mjs'
 import { shrink } from './lib/shrink.mjs'
@@ -57,7 +57,27 @@ test('a server that loses one update is found out', async t => {
     const essential = essentialSteps(history)
     if (essential.length === 0) continue
     const drop = essential[seed % essential.length]
-    await assert.rejects(differential(server, history, { name: `lossy ${seed}`, drop }), Difference, `seed ${seed}, without step ${drop}`)
+    await assert.rejects(differential(server, history, { name: `lossy ${seed}`, drop, patience: 300 }), Difference, `seed ${seed}, without step ${drop}`)
     found++
   }
+})
+
+test('a failing history is made smaller and still fails', async t => {
+  const server = await start({ t, store: 'memory' })
+  const options = { without: ['sync', 'twice', 'restart', 'withhold'] }
+  let seed = runSeed
+  while (essentialSteps(makeHistory(seed, options)).length === 0 || makeHistory(seed, options).steps.length < 12) seed++
+  let run = 0
+  const fails = async history => {
+    const drop = essentialSteps(history).at(-1)
+    if (drop === undefined) return null
+    return await differential(server, history, { name: `shrink ${run++}`, drop, patience: 50 }).then(() => null, error => error)
+  }
+  const history = makeHistory(seed, options)
+  const { history: small, error, tries } = await shrink(history, fails, { seconds: 10, ...options })
+  t.diagnostic(`seed ${seed}: ${history.steps.length} steps, after ${tries} tries ${small.steps.length}`)
+  assert.ok(error instanceof Difference)
+  assert.ok(small.steps.length < history.steps.length)
+  const replayed = await fails(fromJSON(JSON.parse(JSON.stringify(toJSON(small)))))
+  assert.ok(replayed instanceof Difference, 'the printed form fails as well')
 })
