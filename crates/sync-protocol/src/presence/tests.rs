@@ -427,3 +427,41 @@ fn the_departed_make_room_for_the_living() {
     assert_eq!(stage.say(&unknown(5), 5, 1, Some("1"), 7), Verdict::Taken);
     assert_eq!(stage.say(&unknown(6), 6, 1, Some("1"), 7), Verdict::Refused);
 }
+
+#[test]
+fn those_who_stayed_announce_themselves_to_one_who_returns() {
+    let mut stage = Stage::new();
+    for (session, client) in [(1, 10), (2, 20), (3, 30)] {
+        stage.say(&unknown(session), client, 1, Some("{}"), 0);
+        stage.say(&unknown(session), client, 2, Some("{}"), 0);
+    }
+    // The fourth has not answered: it may be a tab that repeats what it heard.
+    stage.say(&unknown(4), 40, 1, Some("{}"), 0);
+    stage.leave(&unknown(3), 1);
+    stage.forget();
+    // It returns with its old clock, is asked, and comes again; then the others are asked.
+    stage.say(&unknown(5), 30, 2, Some("{}"), 2);
+    assert_eq!(stage.questions(), [(5, 30, 2)]);
+    stage.say(&unknown(5), 30, 3, Some("{}"), 2);
+    assert_eq!(stage.questions(), [(5, 30, 3), (1, 10, 2), (2, 20, 2)]);
+    // Who returns right after is served by the next roll call, a second later.
+    stage.leave(&unknown(2), 2);
+    stage.say(&unknown(6), 20, 3, Some("{}"), 2);
+    assert_eq!(stage.questions(), [(6, 20, 3)]);
+    assert_eq!(stage.presence.wake(), Some(stage.at(3)));
+    stage.expire(3);
+    assert_eq!(stage.questions(), [(1, 10, 2)]);
+    stage.expire(4);
+    assert_eq!(stage.questions(), []);
+}
+
+impl Presence {
+    /// The first deadline. The room is woken no later.
+    fn deadline_next(&self) -> Option<Instant> {
+        let first = self.ids.values().map(|standing| self.deadline(standing)).min();
+        if let Some(first) = first {
+            assert!(self.wake().is_some_and(|wake| wake <= first));
+        }
+        first
+    }
+}

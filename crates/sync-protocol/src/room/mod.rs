@@ -187,7 +187,7 @@ impl Room {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.presence.deadline_next()
+        self.presence.wake()
     }
 
     /// What is to be done next.
