@@ -76,7 +76,7 @@ test('O-07 rich-text edits of stock clients neither crash the server nor poison 
     await Promise.all(clients.map(client => client.waitSynced(15_000)))
     const label = `after ${done} operations (seed ${runSeed})`
 
-    const fresh = openClient(server, 'fuzz')
+    const fresh = openClient(server, 'fuzz', { t })
     recordOwn(fresh, log)
     await fresh.waitSynced()
     await settle(server, 'fuzz', [...clients, fresh])
@@ -92,6 +92,10 @@ test('O-07 rich-text edits of stock clients neither crash the server nor poison 
       compare(await serverDocument(server, 'fuzz'), documentOf(log), `the server copy and a plain document ${label} and a restart`)
     }
   }
+
+  for (const client of clients) client.destroy()
+  await server.restart('SIGTERM')
+  compare(await serverDocument(server, 'fuzz'), documentOf(log), `the server copy and a plain document after a restart without the authors (seed ${runSeed})`)
 
   const dirty = clients.flatMap(client => client.closes).filter(close => close !== null && ![1001, 1006, 1012].includes(close.code))
   assert.deepEqual(dirty, [], 'the server closed no connection over what it was sent')

@@ -1,8 +1,9 @@
 // O-09 Compaction never changes a document.
 //
 // Fault: merging stored updates silently lost some inserted text.
-// Long form: 5,000 edits by 12 clients. Short form: 1,800. The server compacts by its own policy (a log of some hundred
-// updates, and whenever a document leaves memory); the restarts on the way make it load what compaction has left.
+// Long form: 5,000 edits by 12 clients. Short form: 1,800. The server compacts by its own policy (a log of
+// some hundred updates, looked at after a load and some time after edits); the restarts on the way make it load what
+// compaction has left, and compact under the clients' hands.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +11,7 @@ import { RawClient, compare, documentOf, documentUrl, waitFor } from '../lib/cli
 import * as frames from '../lib/frames.mjs'
 import { Random, runSeed } from '../lib/seed.mjs'
 import { start } from '../lib/server.mjs'
-import { recordOwn, serverDocument, settle } from './lib/room.mjs'
+import { compacted, recordOwn, serverDocument, settle, tellCompactions } from './lib/room.mjs'
 import { transportOf } from './lib/transports.mjs'
 import { limit, size } from './lib/size.mjs'
 
@@ -35,7 +36,7 @@ const breath = () => new Promise(resolve => setTimeout(resolve, 1))
 test('O-09 compaction never changes a document', limit(900_000, 150_000), async t => {
   t.diagnostic(`seed ${runSeed}`)
   const random = new Random(runSeed)
-  const server = await start({ t, args: ['--idle-unload', '1s'] })
+  const server = await start({ t, args: ['--idle-unload', '1s'], ...tellCompactions })
   const clients = Array.from({ length: CLIENTS }, (_, i) => transportOf(i).open(server, 'tiny', { t }))
   const log = []
   for (const client of clients) recordOwn(client, log)
@@ -56,6 +57,8 @@ test('O-09 compaction never changes a document', limit(900_000, 150_000), async 
   }
   for (const client of clients) client.destroy()
   await server.restart('SIGTERM')
+  await serverDocument(server, 'tiny')
+  await compacted(server, 'tiny', 2)
   compare(await serverDocument(server, 'tiny'), documentOf(log), `after a restart without the authors (seed ${runSeed})`)
 
   await t.test('the same updates shuffled and each delivered twice', async t => {
@@ -78,6 +81,8 @@ test('O-09 compaction never changes a document', limit(900_000, 150_000), async 
       await server.restart(signal)
       compare(await serverDocument(server, 'shuffled'), documentOf(log), `the shuffled updates after ${signal} (seed ${runSeed})`)
     }
+    await compacted(server, 'shuffled', 1)
+    compare(await serverDocument(server, 'shuffled'), documentOf(log), `the shuffled updates after compaction (seed ${runSeed})`)
   })
   assert.deepEqual(server.panics(), [])
 })

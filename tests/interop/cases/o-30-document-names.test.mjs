@@ -85,11 +85,11 @@ describe('O-30 document names', () => {
         if (/^\.\.?$/.test(name)) continue // an encoded dot is one unreserved character, which every URL class resolves
         for (const raw of plain(name) ? [false, true] : [false]) {
           const key = `provider ${i} ${raw ? 'raw' : 'encoded'}`
-          const client = transport.open(server, name, { raw })
+          const client = transport.open(server, name, { t, raw })
           await client.waitSynced()
           client.doc.getMap('ways').set(key, true)
           expected.get(name).push(key)
-          const reader = openClient(server, name)
+          const reader = openClient(server, name, { t })
           await reader.waitSynced()
           await reader.waitEqual(client)
           client.destroy()

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import * as Y from 'yjs'
 import { compare, documentOf, openClient, serverCopy } from '../lib/client.mjs'
 import { start } from '../lib/server.mjs'
-import { confirmed, httpContent, recordOwn, serverDocument, settle, tap } from './lib/room.mjs'
+import { compacted, confirmed, httpContent, recordOwn, serverDocument, settle, tap, tellCompactions } from './lib/room.mjs'
 import { limit } from './lib/size.mjs'
 
 const EMOJI = '\u{1F984}'.repeat(256) // 1 KB
@@ -51,7 +51,7 @@ function assertAll (doc, label) {
 }
 
 test('O-33 any roots pass through, survive restart and compaction, and no wrong question harms them', limit(90_000, 90_000), async t => {
-  const server = await start({ t, args: ['--idle-unload', '200ms'] })
+  const server = await start({ t, args: ['--idle-unload', '200ms'], ...tellCompactions })
   const author = openClient(server, 'roots', { t })
   const own = recordOwn(author)
   const received = tap(author)
@@ -70,6 +70,7 @@ test('O-33 any roots pass through, survive restart and compaction, and no wrong 
     await server.restart(signal)
     assertAll(await serverCopy(server, 'roots'), `a fresh client after ${signal}`)
     compare(await serverDocument(server, 'roots'), documentOf(own), `the server copy after ${signal}`)
+    await compacted(server, 'roots', 1)
   }
 
   const before = await serverDocument(server, 'roots')
