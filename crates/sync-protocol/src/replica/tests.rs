@@ -336,3 +336,24 @@ fn many_small_edits_stay_small_and_their_chunks_bounded() {
     let encoded = replica.encode().bytes().len();
     assert!(replica.heap_bytes() < 3 * encoded, "{} for {encoded}", replica.heap_bytes());
 }
+
+#[test]
+fn a_long_text_is_sent_in_even_parts_and_no_character_is_halved() {
+    // One struct: 200,000 emoji, of two units each.
+    let text = "\u{1f600}".repeat(200_000);
+    let mut bytes = vec![1, 1, 9, 0, 4, 1, 1, b't'];
+    crate::wire::varint::write_var_bytes(&mut bytes, text.as_bytes());
+    bytes.push(0);
+    let all = filled(&[Update::parse(bytes.into()).unwrap()]);
+    let (mut reader, mut known) = (Replica::new(), StateVector::default());
+    for parts in (2..9).rev() {
+        let lacking = all.lacking_bytes(&known);
+        assert!((95_000 * parts..110_000 * parts).contains(&lacking), "{lacking} in {parts}");
+        let (part, reached) = all.part(&known, parts as u64);
+        assert!((95_000..110_000).contains(&part.bytes().len()));
+        reader.insert(&part);
+        known = reached;
+    }
+    reader.insert(&all.diff(&known));
+    assert_eq!(reader, all);
+}

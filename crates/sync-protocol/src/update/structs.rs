@@ -255,6 +255,15 @@ impl<'a> Struct<'a> {
         Self { len: to - from, body }
     }
 
+    /// The first clock from `at` on (counted from its own start) before which it can be cut without halving a
+    /// surrogate pair; its length if there is none or if nothing is gained by a cut.
+    pub(crate) fn cut(&self, at: Clock) -> Clock {
+        match &self.body {
+            Body::Item(item) if 0 < at && at < self.len => item.content.cut(self.len, at).min(self.len),
+            Body::Item(_) | Body::Gc | Body::Skip => self.len,
+        }
+    }
+
     /// The same struct with its content deleted. It keeps its place: others may stand next to it.
     pub(crate) fn deleted(&self) -> Self {
         match &self.body {
