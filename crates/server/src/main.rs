@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `quire`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quire_server::cli::main()
+}

@@ -9,6 +9,9 @@
 
 pub mod id;
 pub mod limits;
+#[cfg(feature = "yrs")]
+pub mod peer;
+mod presence;
 pub mod replica;
 pub mod room;
 pub mod session;

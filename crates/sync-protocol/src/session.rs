@@ -1,6 +1,11 @@
 //! What a room knows of one attached client.
 
 use std::sync::Arc;
+use std::time::Instant;
+
+use crate::id::SessionId;
+use crate::presence::Owner;
+use crate::state_vector::StateVector;
 
 /// What a session may do with the document's content. Presence is allowed with either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,4 +24,72 @@ pub struct SessionSetup {
     /// Who it is (the token's `sub`), where that is known. Two sessions of one identity may take over each
     /// other's presence ids at once.
     pub identity: Option<Arc<str>>,
+}
+
+/// What a catching up ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The answer to the client's question; it counts as synced with this.
+    SyncStep2,
+    /// Just the rest: it had been told before.
+    Update,
+}
+
+/// How far a session has been brought.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    /// It gets what is new, as it comes.
+    Live,
+    /// It gets what is new. The end of its catching up is still in its outbox; until that has emptied, a further
+    /// question waits here, so that questions cannot fill the outbox with answers.
+    Draining {
+        /// The state vector of the last question since.
+        question: Option<StateVector>,
+    },
+    /// It does not get what is new: the diffs it is brought up with will hold it. One part at a time is in its
+    /// outbox; with the outbox empty, the next is made.
+    CatchingUp {
+        /// What it has, once its outbox is empty.
+        known: StateVector,
+        /// How it ends.
+        ending: Ending,
+    },
+}
+
+/// A session of a room.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) owner: Owner,
+    pub(crate) access: Access,
+    pub(crate) phase: Phase,
+    /// When it was last asked for missing content.
+    pub(crate) asked: Option<Instant>,
+    /// Whether it has been told that its edits are dropped.
+    pub(crate) told_read_only: bool,
+    /// A question has been dropped from its outbox; it is asked again when that is empty.
+    pub(crate) owes_question: bool,
+    /// Presence has been dropped from its outbox; everybody's is sent when that is empty.
+    pub(crate) owes_presence: bool,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, setup: SessionSetup) -> Self {
+        Self {
+            owner: Owner { session: id, identity: setup.identity },
+            access: setup.access,
+            phase: Phase::Live,
+            asked: None,
+            told_read_only: false,
+            owes_question: false,
+            owes_presence: false,
+        }
+    }
+
+    /// Whether it gets what is new.
+    pub(crate) fn is_live(&self) -> bool {
+        match self.phase {
+            Phase::Live | Phase::Draining { .. } => true,
+            Phase::CatchingUp { .. } => false,
+        }
+    }
 }

@@ -1,13 +1,30 @@
-//! The live gathering around one document.
+//! The live gathering around one document: its replica, its presence and its sessions.
+//!
+//! A room does nothing by itself. Its driver tells it what happened with `handle_*`, ends each batch with
+//! [`Room::flush`], calls [`Room::handle_timeout`] when [`Room::poll_timeout`] says so, and after every call carries
+//! out what [`Room::poll_output`] gives, in that order, until it gives `None`. The driver passes the time in.
+//!
+//! `ingress` takes messages, `egress` brings sessions up to date, `batch` collects what is new and merges it,
+//! `confirm` keeps who is to be told when it has been stored, `withhold` that nobody is told before.
 
+mod batch;
+mod confirm;
+mod egress;
+mod ingress;
+mod withhold;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::id::SessionId;
 use crate::limits::Limits;
+use crate::presence::{Presence, PresenceConfig};
 use crate::replica::Replica;
-use crate::session::SessionSetup;
+use crate::session::{Session, SessionSetup};
 use crate::update::Update;
 use crate::wire::Message;
+use batch::Batch;
+use confirm::Confirmations;
 
 /// Settings of a room.
 #[derive(Clone, Debug)]
@@ -16,9 +33,9 @@ pub struct RoomConfig {
     pub limits: Limits,
     /// A first sync up to this many bytes goes as one message.
     pub whole_sync_bytes: usize,
-    /// A larger one goes in parts of about this many bytes.
+    /// A larger one goes in parts of about this many bytes, one at a time.
     pub part_bytes: usize,
-    /// A presence state not renewed for this long is dropped.
+    /// A presence state not renewed for this long is removed. Clients renew theirs every 15 s.
     pub presence_timeout: Duration,
     /// How long the owner of a contested presence id has to answer.
     pub takeover: Duration,
@@ -39,7 +56,7 @@ impl Default for RoomConfig {
     }
 }
 
-/// Counts the appends of a room's life, from 1.
+/// Counts the appends of a room's life, from 1. 0 stands for what was stored before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
@@ -48,28 +65,38 @@ pub struct Ticket(pub u64);
 pub enum To {
     /// One session.
     One(SessionId),
-    /// Several sessions.
+    /// Several sessions: the same bytes to each.
     Many(Vec<SessionId>),
+}
+
+impl To {
+    /// Whether this session is among them.
+    pub fn includes(&self, session: SessionId) -> bool {
+        match self {
+            Self::One(one) => *one == session,
+            Self::Many(sessions) => sessions.contains(&session),
+        }
+    }
 }
 
 /// What the driver of a room has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Store this, then call [`Room::handle_stored`].
+    /// Store this, then call [`Room::handle_stored`] with the ticket.
     Append {
-        /// Its number.
+        /// Its number; each is one more than the last.
         ticket: Ticket,
         /// What to store.
         update: Update,
     },
     /// Send this.
     Transmit {
-        /// To whom.
+        /// To whom. Sessions that have ended meanwhile are passed over.
         to: To,
         /// What.
         message: Message,
     },
-    /// Send this to a session that is catching up, and call [`Room::handle_drained`] when its outbox is empty.
+    /// Send this, and call [`Room::handle_drained`] when the session's outbox has emptied.
     Part {
         /// To whom.
         to: SessionId,
@@ -88,68 +115,128 @@ pub enum Output {
 /// Something worth a log line or a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomEvent {
-    /// A viewer's edit was dropped.
+    /// An edit of a session without the right to write was dropped.
     EditRefused(SessionId),
-    /// Content is missing and this session was asked for it.
+    /// Content is missing, and this session, whose edit builds on it, was asked for it.
     Asked(SessionId),
-    /// A presence entry was refused.
+    /// A presence entry was refused: beyond a limit, or somebody else's id.
     PresenceRefused(SessionId),
+    /// A session could not keep up and is brought up to date by a diff.
+    Behind(SessionId),
 }
 
-/// The live gathering around one document.
+/// The live gathering around one document. See the [module](self).
 #[derive(Debug)]
 pub struct Room {
+    config: RoomConfig,
     replica: Replica,
+    presence: Presence,
+    /// Ordered, so that a room's outputs depend on nothing but its inputs.
+    sessions: BTreeMap<SessionId, Session>,
+    batch: Batch,
+    confirmations: Confirmations,
+    outputs: VecDeque<Output>,
 }
 
-#[allow(unused_variables, missing_docs)]
 impl Room {
+    /// An empty room around an empty document.
     pub fn new(config: RoomConfig) -> Self {
-        todo!()
+        let presence = PresenceConfig::new(&config.limits, config.presence_timeout, config.takeover);
+        Self {
+            config,
+            replica: Replica::new(),
+            presence: Presence::new(presence),
+            sessions: BTreeMap::new(),
+            batch: Batch::default(),
+            confirmations: Confirmations::default(),
+            outputs: VecDeque::new(),
+        }
     }
+
+    /// Takes what is already stored. Nothing goes out; to be called before the first session.
     pub fn load(&mut self, update: &Update) {
-        todo!()
+        self.replica.insert(update);
     }
+
+    /// A client has attached. It is asked for what it has, and told who is present.
     pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
-        todo!()
+        // What the newcomer may have sent over an earlier connection must not come back to it as news.
+        self.flush(now);
+        self.sessions.insert(session, Session::new(session, setup));
+        let vector = self.replica.state_vector();
+        self.transmit(session, Message::SyncStep1(vector));
+        if let Some(everybody) = self.presence.everybody() {
+            self.transmit(session, Message::Awareness(everybody));
+        }
     }
-    pub fn handle_message(&mut self, session: SessionId, message: Message, now: Instant) {
-        todo!()
-    }
+
+    /// A client has gone. The others are told that its presence has.
     pub fn handle_disconnect(&mut self, session: SessionId, now: Instant) {
-        todo!()
+        if self.sessions.remove(&session).is_some() {
+            self.confirmations.forget(session);
+            self.presence.leave(session, now);
+            self.emit_presence();
+        }
     }
-    pub fn handle_update(&mut self, update: Update, now: Instant) -> Ticket {
-        todo!()
-    }
-    pub fn handle_lost(&mut self, session: SessionId, dropped: &[Message]) {
-        todo!()
-    }
-    pub fn handle_drained(&mut self, session: SessionId, now: Instant) {
-        todo!()
-    }
-    pub fn handle_stored(&mut self, ticket: Ticket, now: Instant) {
-        todo!()
-    }
+
+    /// Time has passed: presence that was not renewed ends.
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        self.presence.expire(now);
+        self.emit_presence();
     }
-    pub fn flush(&mut self, now: Instant) {
-        todo!()
-    }
-    pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
-    }
+
+    /// When [`Self::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.presence.wake()
     }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// How many sessions are attached.
     pub fn sessions(&self) -> usize {
-        todo!()
+        self.sessions.len()
     }
+
+    /// Whether everything that was taken has been stored.
     pub fn is_settled(&self) -> bool {
-        todo!()
+        self.batch.is_empty() && self.confirmations.is_settled()
     }
+
+    /// The document.
     pub fn replica(&self) -> &Replica {
         &self.replica
     }
+
+    fn transmit(&mut self, to: SessionId, message: Message) {
+        self.outputs.push_back(Output::Transmit { to: To::One(to), message });
+    }
+
+    /// Sends to every session that gets what is new, except one.
+    fn broadcast(&mut self, except: &[SessionId], message: Message) {
+        let live = self.sessions.iter().filter(|(id, session)| session.is_live() && !except.contains(id));
+        let to: Vec<_> = live.map(|(id, _)| *id).collect();
+        if !to.is_empty() {
+            self.outputs.push_back(Output::Transmit { to: To::Many(to), message });
+        }
+    }
+
+    /// Sends what has changed in presence: to everybody, and questions to those they are for.
+    fn emit_presence(&mut self) {
+        if let Some((update, except)) = self.presence.take_changes() {
+            let except = except.map_or_else(Vec::new, |session| vec![session]);
+            self.broadcast(&except, Message::Awareness(update));
+            for session in self.sessions.values_mut().filter(|session| !session.is_live()) {
+                session.owes_presence = true;
+            }
+        }
+        for (session, question) in self.presence.take_questions() {
+            self.transmit(session, Message::Awareness(question));
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,37 +1,204 @@
-//! The v1 update format with content left as bytes.
+//! The v1 update format of Yjs, with content left as bytes.
+//!
+//! An update is a number of clients; for each of them a number of structs, the client's id, the first clock and
+//! the structs one after another; then the delete set. [`structs`] describes a struct, [`content`] what it
+//! holds, [`id_set`] the delete set. Source: the `encoding`, `structs` and `DeleteSet` modules of Yjs 13, and
+//! `block` of yrs for what only yrs writes.
+
+pub mod content;
+pub mod id_set;
+mod json;
+pub mod structs;
+mod text;
+mod value;
 
 use bytes::Bytes;
 
-/// A v1 update that has been walked from end to end.
-#[derive(Clone, PartialEq, Eq, Debug)]
+use crate::id::{ClientId, Clock, MAX_SAFE_INTEGER};
+use crate::wire::varint::{ReadError, Reader, write_var_uint};
+use id_set::{ClockRange, IdSet};
+use structs::{Check, Struct};
+
+pub(crate) use json::check as check_json;
+
+/// A v1 update that has been walked from end to end: everything in it can be delimited, every count is backed by
+/// bytes, and no clock leaves the safe range. Cheap to clone; holds nothing but its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     bytes: Bytes,
+    /// Where the delete set begins.
+    deletes_at: usize,
+    /// Each client stands in one block, and these descend, as Yjs writes them.
+    ordered: bool,
 }
 
-/// Why an update was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why an update was refused. The sender's fault in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateError {
-    /// Ended early.
-    #[error("the update ends in the middle of {0}")]
-    Truncated(&'static str),
+    /// A number, string or count could not be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    /// A struct holds a kind of content that no client writes; holds its number.
+    #[error("unknown kind of content {0}")]
+    UnknownContent(u8),
+    /// A type has a number that no client writes; holds it.
+    #[error("unknown kind of type {0}")]
+    UnknownType(u64),
+    /// A value has a tag that lib0 does not write; holds it.
+    #[error("unknown tag {0} of a value")]
+    UnknownValue(u8),
+    /// Values or JSON nested more than [`crate::limits::MAX_DEPTH`] deep.
+    #[error("values are nested too deep")]
+    TooDeep,
+    /// A format or embed is not JSON.
+    #[error("a format or embed is not JSON")]
+    InvalidJson,
+    /// The options of a sub-document are not an object.
+    #[error("the options of a sub-document are not an object")]
+    InvalidDocumentOptions,
+    /// A clock passes 2^53 - 1.
+    #[error("a clock is out of range")]
+    ClockOutOfRange,
+    /// Bytes follow the delete set.
+    #[error("bytes follow the end of the update")]
+    TrailingBytes,
 }
 
 impl Update {
     /// The update without structs and deletes.
-    pub fn empty() -> Self {
-        Self { bytes: Bytes::from_static(&[0, 0]) }
+    pub const fn empty() -> Self {
+        Self { bytes: Bytes::from_static(&[0, 0]), deletes_at: 1, ordered: true }
     }
-    /// Walks and takes an update.
+
+    /// Walks an update and takes it. Reads every byte once and allocates nothing.
     pub fn parse(bytes: Bytes) -> Result<Self, UpdateError> {
-        let _ = bytes;
-        todo!()
+        let mut reader = Reader::new(&bytes);
+        let ordered = walk_structs(&mut reader, Check::Full, |_, _, _| {})?;
+        let deletes_at = bytes.len() - reader.rest().len();
+        walk_deletes(&mut reader, |_, _| {})?;
+        if !reader.is_empty() {
+            return Err(UpdateError::TrailingBytes);
+        }
+        Ok(Self { bytes, deletes_at, ordered })
     }
+
+    /// Takes an encoding that this crate has just written, without walking it.
+    pub(crate) fn from_encoder(bytes: Vec<u8>, deletes_at: usize) -> Self {
+        let update = Self { bytes: bytes.into(), deletes_at, ordered: true };
+        debug_assert_eq!(Self::parse(update.bytes.clone()).as_ref(), Ok(&update));
+        update
+    }
+
     /// The encoding.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
+
     /// Whether it holds neither structs nor deletes.
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.bytes.as_ref() == [0, 0]
+    }
+
+    /// Whether each client stands in one block, and these descend.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
+    /// Calls `visit` for each struct, in the order of the encoding: clients in any order, clocks ascending within
+    /// a client.
+    pub fn for_each_struct(&self, visit: impl FnMut(ClientId, Clock, Struct<'_>)) {
+        // A checked update reads to its end; see `parse`.
+        let walked = walk_structs(&mut Reader::new(&self.bytes), Check::Known, visit);
+        debug_assert_eq!(walked, Ok(self.ordered));
+    }
+
+    /// Calls `visit` for each range of the delete set, in the order of the encoding. Ranges may be empty,
+    /// overlap or come in any order.
+    pub fn for_each_delete(&self, visit: impl FnMut(ClientId, ClockRange)) {
+        let deletes = self.bytes.get(self.deletes_at..).unwrap_or_default();
+        let walked = walk_deletes(&mut Reader::new(deletes), visit);
+        debug_assert_eq!(walked, Ok(()));
+    }
+
+    /// The delete set.
+    pub fn deletes(&self) -> IdSet {
+        IdSet::collect(|add| self.for_each_delete(add))
     }
 }
+
+/// Says whether the clients descend.
+fn walk_structs(
+    reader: &mut Reader<'_>,
+    check: Check,
+    mut visit: impl FnMut(ClientId, Clock, Struct<'_>),
+) -> Result<bool, UpdateError> {
+    let mut ordered = true;
+    let mut before = None;
+    for _ in 0..reader.count()? {
+        let structs = reader.count()?;
+        let client = reader.client()?;
+        ordered &= before.is_none_or(|before| client < before);
+        before = Some(client);
+        let mut clock = reader.var_uint()?;
+        for _ in 0..structs {
+            let next = Struct::read(reader, check)?;
+            let end = clock.checked_add(next.len).filter(|end| *end <= MAX_SAFE_INTEGER);
+            let end = end.ok_or(UpdateError::ClockOutOfRange)?;
+            visit(client, clock, next);
+            clock = end;
+        }
+    }
+    Ok(ordered)
+}
+
+fn walk_deletes(
+    reader: &mut Reader<'_>,
+    mut visit: impl FnMut(ClientId, ClockRange),
+) -> Result<(), UpdateError> {
+    for _ in 0..reader.count()? {
+        let client = reader.client()?;
+        for _ in 0..reader.count()? {
+            let start = reader.var_uint()?;
+            let length = reader.var_uint()?;
+            let end = start.checked_add(length).filter(|end| *end <= MAX_SAFE_INTEGER);
+            visit(client, ClockRange { start, end: end.ok_or(UpdateError::ClockOutOfRange)? });
+        }
+    }
+    Ok(())
+}
+
+/// Writes one update: the structs of one client after another, then the delete set.
+#[derive(Debug, Default)]
+pub(crate) struct UpdateWriter {
+    clients: u64,
+    body: Vec<u8>,
+}
+
+impl UpdateWriter {
+    /// Makes room for about this many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { clients: 0, body: Vec::with_capacity(bytes) }
+    }
+
+    /// Begins the next client. Exactly `structs` structs must be appended to the result.
+    pub(crate) fn client(&mut self, structs: u64, client: ClientId, clock: Clock) -> &mut Vec<u8> {
+        self.clients += 1;
+        write_var_uint(&mut self.body, structs);
+        write_var_uint(&mut self.body, client.value());
+        write_var_uint(&mut self.body, clock);
+        &mut self.body
+    }
+
+    /// Ends with the delete set.
+    pub(crate) fn finish(self, deletes: &IdSet) -> Update {
+        let mut bytes = Vec::with_capacity(10 + self.body.len() + deletes.encoded_bytes());
+        write_var_uint(&mut bytes, self.clients);
+        bytes.extend_from_slice(&self.body);
+        let deletes_at = bytes.len();
+        deletes.write(&mut bytes);
+        Update::from_encoder(bytes, deletes_at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,212 @@
-//! Frames of the y-websocket dialect.
+//! Frames of the y-websocket dialect: the messages of y-protocols, one after another, usually one a frame.
+//!
+//! | first | then |
+//! |---|---|
+//! | 0 sync | 0 `SyncStep1` and a state vector, 1 `SyncStep2` or 2 Update and an update, each with its length first |
+//! | 1 awareness | an awareness update with its length in front |
+//! | 2 auth | 0 and a reason: denied |
+//! | 3 query awareness | nothing |
+//!
+//! Other first numbers are private extensions; the clients of this dialect pass over them, and so does this. As
+//! nothing tells their length, the rest of such a frame goes with them.
 
 use bytes::Bytes;
 
 use super::Message;
 use crate::limits::Limits;
+use crate::state_vector::StateVector;
+use crate::update::{Update, UpdateError};
+use crate::wire::awareness::{AwarenessError, AwarenessUpdate};
+use crate::wire::varint::{ReadError, Reader, write_var_bytes, write_var_uint};
 
-/// Why a frame was refused. The connection that sent it is to be closed.
-#[derive(Debug, thiserror::Error)]
+const SYNC: u64 = 0;
+const AWARENESS: u64 = 1;
+const AUTH: u64 = 2;
+const QUERY_AWARENESS: u64 = 3;
+
+const SYNC_STEP_1: u64 = 0;
+const SYNC_STEP_2: u64 = 1;
+const UPDATE: u64 = 2;
+
+const DENIED: u64 = 0;
+
+/// Why a frame was refused. The sender's fault in every case; its connection is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Ended early.
-    #[error("the frame ends in the middle of {0}")]
-    Truncated(&'static str),
+    /// The frame has no bytes.
+    #[error("the frame is empty")]
+    Empty,
+    /// A number, string or count could not be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    /// A sync message is of none of the three kinds; holds its number.
+    #[error("unknown kind of sync message {0}")]
+    UnknownSync(u64),
+    /// An auth message is not a refusal; holds its number.
+    #[error("unknown kind of auth message {0}")]
+    UnknownAuth(u64),
+    /// More messages than [`Limits::frame_messages`].
+    #[error("a frame holds more than {0} messages")]
+    TooManyMessages(usize),
+    /// A state vector could not be read.
+    #[error("a state vector: {0}")]
+    StateVector(ReadError),
+    /// A state vector is larger than [`Limits::state_vector_bytes`].
+    #[error("a state vector is larger than {0} bytes")]
+    StateVectorTooLarge(usize),
+    /// An update was refused.
+    #[error("an update: {0}")]
+    Update(#[from] UpdateError),
+    /// An awareness update was refused.
+    #[error(transparent)]
+    Awareness(#[from] AwarenessError),
 }
 
-/// Splits a frame into its messages.
+impl FrameError {
+    /// Whether the frame could be read but exceeds a limit.
+    pub fn is_too_large(&self) -> bool {
+        match self {
+            Self::StateVectorTooLarge(_)
+            | Self::Awareness(AwarenessError::TooLarge(_) | AwarenessError::StateTooLarge(_)) => true,
+            Self::Empty
+            | Self::Unreadable(_)
+            | Self::UnknownSync(_)
+            | Self::UnknownAuth(_)
+            | Self::TooManyMessages(_)
+            | Self::StateVector(_)
+            | Self::Update(_)
+            | Self::Awareness(_) => false,
+        }
+    }
+}
+
+/// Splits a frame into its messages. Content is not copied: messages share the frame's bytes.
 pub fn decode(frame: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError> {
-    let _ = (frame, limits);
-    todo!()
+    if frame.is_empty() {
+        return Err(FrameError::Empty);
+    }
+    let mut messages = Vec::with_capacity(1);
+    let mut reader = Reader::new(frame);
+    while !reader.is_empty() {
+        if messages.len() == limits.frame_messages {
+            return Err(FrameError::TooManyMessages(limits.frame_messages));
+        }
+        messages.push(match reader.var_uint()? {
+            SYNC => match reader.var_uint()? {
+                SYNC_STEP_1 => {
+                    let bytes = reader.var_bytes()?;
+                    if bytes.len() > limits.state_vector_bytes {
+                        return Err(FrameError::StateVectorTooLarge(limits.state_vector_bytes));
+                    }
+                    Message::SyncStep1(StateVector::decode(bytes).map_err(FrameError::StateVector)?)
+                }
+                SYNC_STEP_2 => Message::SyncStep2(Update::parse(frame.slice_ref(reader.var_bytes()?))?),
+                UPDATE => Message::Update(Update::parse(frame.slice_ref(reader.var_bytes()?))?),
+                other => return Err(FrameError::UnknownSync(other)),
+            },
+            AWARENESS => {
+                Message::Awareness(AwarenessUpdate::parse(frame.slice_ref(reader.var_bytes()?), limits)?)
+            }
+            AUTH => match reader.var_uint()? {
+                DENIED => Message::Denied(reader.var_string()?.into()),
+                other => return Err(FrameError::UnknownAuth(other)),
+            },
+            QUERY_AWARENESS => Message::QueryAwareness,
+            _ => break,
+        });
+    }
+    Ok(messages)
 }
 
-/// Encodes one message as one frame.
+/// Encodes one message as one frame: clients up to y-websocket 3 read only the first message of a frame.
 pub fn encode(message: &Message) -> Bytes {
-    let _ = message;
-    todo!()
+    let mut out;
+    match message {
+        Message::SyncStep1(vector) => {
+            let vector = vector.encode();
+            out = head(&[SYNC, SYNC_STEP_1], vector.len());
+            write_var_bytes(&mut out, &vector);
+        }
+        Message::SyncStep2(update) => {
+            out = head(&[SYNC, SYNC_STEP_2], update.bytes().len());
+            write_var_bytes(&mut out, update.bytes());
+        }
+        Message::Update(update) => {
+            out = head(&[SYNC, UPDATE], update.bytes().len());
+            write_var_bytes(&mut out, update.bytes());
+        }
+        Message::Awareness(update) => {
+            out = head(&[AWARENESS], update.bytes().len());
+            write_var_bytes(&mut out, update.bytes());
+        }
+        Message::QueryAwareness => out = head(&[QUERY_AWARENESS], 0),
+        Message::Denied(reason) => {
+            out = head(&[AUTH, DENIED], reason.len());
+            write_var_bytes(&mut out, reason.as_bytes());
+        }
+    }
+    out.into()
+}
+
+fn head(numbers: &[u64], payload: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(numbers.len() + 5 + payload);
+    for number in numbers {
+        write_var_uint(&mut out, *number);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::awareness::AwarenessEntry;
+    use crate::{ClientId, Id};
+
+    fn messages() -> Vec<Message> {
+        let update = Update::parse(Bytes::from_static(&[1, 1, 1, 0, 4, 1, 1, b't', 1, b'a', 0])).unwrap();
+        let vector = [(Id { client: ClientId::MAX, clock: 0 }.client, 7)].into_iter().collect();
+        let presence = AwarenessEntry { client: ClientId::MIN, clock: 1, state: Some("{}") };
+        vec![
+            Message::SyncStep1(vector),
+            Message::SyncStep2(Update::empty()),
+            Message::Update(update),
+            Message::Awareness(AwarenessUpdate::encode([presence])),
+            Message::QueryAwareness,
+            Message::Denied("read only".into()),
+        ]
+    }
+
+    #[test]
+    fn messages_survive_alone_and_packed() {
+        let limits = Limits::default();
+        let mut packed = Vec::new();
+        for message in messages() {
+            let frame = encode(&message);
+            assert_eq!(decode(&frame, &limits), Ok(vec![message]));
+            packed.extend_from_slice(&frame);
+        }
+        assert_eq!(decode(&packed.into(), &limits), Ok(messages()));
+    }
+
+    #[test]
+    fn a_frame_cut_anywhere_is_refused() {
+        for message in messages() {
+            let frame = encode(&message);
+            for cut in 0..frame.len() {
+                assert!(decode(&frame.slice(..cut), &Limits::default()).is_err(), "{message:?} at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn private_extensions_are_passed_over() {
+        let limits = Limits::default();
+        for number in 4..=127u8 {
+            assert_eq!(decode(&Bytes::from(vec![number, 0xff, 0xff]), &limits), Ok(vec![]));
+        }
+        assert_eq!(decode(&Bytes::from_static(&[0, 3, 2]), &limits), Err(FrameError::UnknownSync(3)));
+        assert_eq!(decode(&Bytes::from_static(&[3; 65]), &limits), Err(FrameError::TooManyMessages(64)));
+        assert_eq!(decode(&Bytes::new(), &limits), Err(FrameError::Empty));
+        assert!(decode(&Bytes::from_static(&[0xff; 10]), &limits).is_err());
+    }
 }

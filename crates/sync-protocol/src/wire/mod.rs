@@ -2,6 +2,7 @@
 
 pub mod awareness;
 pub mod frame;
+pub mod varint;
 
 use crate::state_vector::StateVector;
 use crate::update::Update;

@@ -1,0 +1,171 @@
+//! The default engine: redb, one file.
+
+use std::path::Path;
+
+use ::redb::{Database, Error, ReadableDatabase, TableDefinition};
+use bytes::Bytes;
+
+use super::reopening::{Failure, Reopening};
+use crate::engine::{Batch, Change, Engine, Entry, KeyRange};
+use crate::error::{EngineError, OpenError};
+use crate::folder::{self, Folder};
+
+const NAME: &str = "redb";
+
+/// The database file inside the data folder.
+const FILE: &str = "quire.redb";
+
+/// The one table in it.
+const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("quire");
+
+/// Pages held in memory. redb's own default is 1 GiB.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// An ordered map in one file, `quire.redb`. Each commit is one write transaction and ends with `fdatasync`.
+#[derive(Debug)]
+pub struct RedbEngine {
+    // Before the folder, so that the file is closed before the lock ends.
+    database: Reopening<Database>,
+    _folder: Option<Folder>,
+}
+
+impl RedbEngine {
+    /// Opens the database in this folder; makes both if they are not there.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let folder = Folder::open(path)?;
+        let file = path.join(FILE);
+        let open = move || open_file(&file);
+        let database = Reopening::new(NAME, open)
+            .map_err(|source| OpenError::Files { path: path.to_owned(), source })?;
+        Ok(Self { database, _folder: Some(folder) })
+    }
+
+    fn call<R>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce(&Database) -> Result<R, Error>,
+    ) -> Result<R, EngineError> {
+        self.database.call(operation, |database| {
+            call(database).map_err(|error| {
+                // One damaged page does not keep redb from serving the others; all other errors do.
+                let broken = !matches!(error, Error::Corrupted(_));
+                Failure { error: engine_error(operation, error), broken }
+            })
+        })
+    }
+}
+
+fn open_file(file: &Path) -> Result<Database, EngineError> {
+    let opened = folder::make_whole(file, |new| create(new).map(drop)).and_then(|()| create(file));
+    opened.map_err(|error| engine_error("open its files", error))
+}
+
+fn create(file: &Path) -> Result<Database, Error> {
+    with_table(Database::builder().set_cache_size(CACHE_BYTES).create(file)?)
+}
+
+/// Makes the table in a new file.
+fn with_table(database: Database) -> Result<Database, Error> {
+    let transaction = database.begin_write()?;
+    let new = transaction.list_tables()?.next().is_none();
+    if new {
+        transaction.open_table(TABLE)?;
+        transaction.commit()?;
+    } else {
+        transaction.abort()?;
+    }
+    Ok(database)
+}
+
+impl Engine for RedbEngine {
+    fn chunk_bytes(&self) -> usize {
+        // A value is kept in one run of pages whose number is rounded up to a power of two: large ones would waste space and
+        // need large holes.
+        256 << 10
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.call("read", |database| {
+            let table = database.begin_read()?.open_table(TABLE)?;
+            Ok(table.get(key)?.map(|value| Bytes::copy_from_slice(value.value())))
+        })
+    }
+
+    fn page(&self, range: &KeyRange, bytes: usize) -> Result<Vec<Entry>, EngineError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.call("read", |database| {
+            let table = database.begin_read()?.open_table(TABLE)?;
+            let (mut page, mut size) = (Vec::new(), 0);
+            for entry in table.range::<&[u8]>(range.bounds())? {
+                let (key, value) = entry?;
+                let entry = Entry {
+                    key: Bytes::copy_from_slice(key.value()),
+                    value: Bytes::copy_from_slice(value.value()),
+                };
+                size += entry.key.len() + entry.value.len();
+                page.push(entry);
+                if size >= bytes {
+                    break;
+                }
+            }
+            Ok(page)
+        })
+    }
+
+    fn keys(&self, range: &KeyRange, limit: usize) -> Result<Vec<Bytes>, EngineError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.call("read", |database| {
+            let table = database.begin_read()?.open_table(TABLE)?;
+            let entries = table.range::<&[u8]>(range.bounds())?.take(limit);
+            entries.map(|entry| Ok(Bytes::copy_from_slice(entry?.0.value()))).collect()
+        })
+    }
+
+    fn last_key(&self, range: &KeyRange) -> Result<Option<Bytes>, EngineError> {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        self.call("read", |database| {
+            let table = database.begin_read()?.open_table(TABLE)?;
+            let last = table.range::<&[u8]>(range.bounds())?.next_back().transpose()?;
+            Ok(last.map(|(key, _)| Bytes::copy_from_slice(key.value())))
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), EngineError> {
+        self.call("commit", |database| {
+            let transaction = database.begin_write()?;
+            {
+                let mut table = transaction.open_table(TABLE)?;
+                for change in batch.changes() {
+                    match change {
+                        Change::Put(Entry { key, value }) => table.insert(&**key, &**value)?,
+                        Change::Delete(key) => table.remove(&**key)?,
+                    };
+                }
+            }
+            Ok(transaction.commit()?)
+        })
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        // Nothing is left unsynced by a commit.
+        Ok(())
+    }
+}
+
+fn engine_error(operation: &'static str, error: Error) -> EngineError {
+    match error {
+        Error::Io(source) => EngineError::Io { engine: NAME, operation, source },
+        other => EngineError::Failed { engine: NAME, operation, message: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod tests;

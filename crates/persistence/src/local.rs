@@ -1,0 +1,237 @@
+//! A document store on top of an engine.
+//!
+//! The catalog has one entry for each document; everything else hangs on the number that the entry gives it. An append is
+//! one batch: the updates and the new entries of all documents concerned. Nothing about documents is kept in memory, so
+//! nothing there can run ahead of what is stored.
+
+mod catalog;
+mod chunks;
+mod compaction;
+mod recovery;
+
+use std::collections::{BTreeMap, btree_map};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use quire_sync_protocol::DocId;
+
+use self::catalog::CatalogEntry;
+use self::chunks::Payload;
+use crate::engine::{self, Batch, Engine};
+use crate::error::{Damage, Fault, OpenError, Place, StoreError};
+use crate::keys;
+use crate::record::{self, Kind};
+use crate::store::{Append, Compacted, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored};
+
+/// The format of everything below the format record. FORMAT.md describes it.
+const FORMAT: u32 = 1;
+
+/// About the size of a catalog entry with its key.
+const LISTED_BYTES: usize = 100;
+
+/// Documents over an [`Engine`].
+#[derive(Debug)]
+pub struct LocalStore<E> {
+    engine: E,
+    /// Held from reading a catalog entry to committing its successor, so that no seq is given twice.
+    catalog_turn: Mutex<()>,
+    /// Held during a compaction: one at a time, so that its memory is bounded and no other one moves its snapshots.
+    compaction_turn: Mutex<()>,
+}
+
+impl<E: Engine> LocalStore<E> {
+    /// Takes an engine that is new or was used by a store before. Recovery has nothing to do here: every batch is whole,
+    /// and each document is checked when it is loaded.
+    pub fn open(engine: E) -> Result<Self, OpenError> {
+        match engine.value(keys::FORMAT)? {
+            Some(record) => match read_format(record) {
+                Ok(FORMAT) => {}
+                Ok(found) => return Err(OpenError::Format { found, known: FORMAT }),
+                Err(fault) => return Err(OpenError::Damaged(format_damage(fault))),
+            },
+            None => write_format(&engine)?,
+        }
+        Ok(Self { engine, catalog_turn: Mutex::new(()), compaction_turn: Mutex::new(()) })
+    }
+
+    /// The engine below.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    fn catalog_entry(&self, doc: &DocId) -> Result<Option<CatalogEntry>, StoreError> {
+        let key = keys::catalog(doc);
+        let Some(record) = self.engine.value(&key)? else { return Ok(None) };
+        let entry = CatalogEntry::decode(&key, record);
+        entry.map(Some).map_err(|fault| damaged(doc, "the catalog entry", &key, fault))
+    }
+
+    /// The entry of a document that is about to get its first update, and its name in the batch. `last` is the number that was
+    /// given last in this batch.
+    fn create(
+        &self,
+        doc: &DocId,
+        last: &mut Option<u64>,
+        batch: &mut Batch,
+    ) -> Result<CatalogEntry, StoreError> {
+        let number = self.next_number(doc, *last)?;
+        *last = Some(number);
+        let key = keys::name(number);
+        let record = record::seal(Kind::Name, &key, doc.as_str().as_bytes());
+        batch.put(key, record);
+        Ok(CatalogEntry::new(number))
+    }
+
+    /// The number for a new document: behind all others, and one under which nothing is stored. The latter only matters if
+    /// the engine has lost a name, and then it keeps the new document from writing over another one.
+    fn next_number(&self, doc: &DocId, last: Option<u64>) -> Result<u64, StoreError> {
+        let wrong = |key: &[u8]| damaged(doc, "the last document number", key, Fault::Unexpected);
+        let mut number = match last {
+            Some(number) => number,
+            None => match self.engine.last_key(&keys::name_range())? {
+                Some(key) => keys::name_number(&key).ok_or_else(|| wrong(&key))?,
+                None => 0,
+            },
+        };
+        loop {
+            number = number.checked_add(1).ok_or_else(|| wrong(&keys::name(number)))?;
+            let log = self.engine.last_key(&keys::update_range(number, 0))?;
+            let snapshots = self.engine.last_key(&keys::snapshot_ranges(number))?;
+            if log.is_none() && snapshots.is_none() {
+                return Ok(number);
+            }
+        }
+    }
+}
+
+impl<E: Engine> DocumentStore for LocalStore<E> {
+    fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError> {
+        let Some((entry, contents)) = self.contents(doc)? else { return Ok(None) };
+        Ok(Some(Stored {
+            epoch: entry.epoch,
+            seq: entry.seq,
+            snapshot: contents.snapshot,
+            updates: contents.updates,
+        }))
+    }
+
+    fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {
+        let _turn = self.catalog_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = Batch::new();
+        let mut entries = BTreeMap::new();
+        let mut seqs = Vec::with_capacity(batch.len());
+        let mut last_number = None;
+        for Append { doc, epoch, update } in batch {
+            let entry = match entries.entry(doc) {
+                btree_map::Entry::Occupied(found) => found.into_mut(),
+                btree_map::Entry::Vacant(place) => place.insert(match self.catalog_entry(doc)? {
+                    Some(entry) => entry,
+                    None => self.create(doc, &mut last_number, &mut changes)?,
+                }),
+            };
+            if entry.epoch != *epoch {
+                return Err(StoreError::StaleEpoch { doc: doc.clone(), stored: entry.epoch, given: *epoch });
+            }
+            entry.seq = Seq(entry.seq.0 + 1);
+            entry.log_bytes += update.len() as u64;
+            seqs.push(entry.seq);
+            let (number, seq) = (entry.number, entry.seq.0);
+            let cut = chunks::cut(Payload::Update, update, self.engine.chunk_bytes());
+            for (key, record) in cut.records(|chunk| keys::update(number, seq, chunk)) {
+                changes.put(key, record);
+            }
+        }
+        for (doc, entry) in entries {
+            let key = keys::catalog(doc);
+            let record = entry.encode(&key);
+            changes.put(key, record);
+        }
+        if !changes.is_empty() {
+            self.engine.commit(changes)?;
+        }
+        Ok(seqs)
+    }
+
+    fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError> {
+        let _turn = self.compaction_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.compact_alone(doc)
+    }
+
+    fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError> {
+        Ok(self.catalog_entry(doc)?.map(|entry| entry.info(doc)))
+    }
+
+    fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        let mut listed = Vec::new();
+        // A page for what was asked for, not for the whole catalog.
+        let page_bytes = limit.saturating_mul(LISTED_BYTES).min(engine::PAGE_BYTES);
+        let mut entries = engine::entries_by(&self.engine, keys::catalog_range(after), page_bytes);
+        while listed.len() < limit
+            && let Some(entry) = entries.next()
+        {
+            let engine::Entry { key, value } = entry?;
+            let Some(doc) = keys::catalog_doc(&key) else {
+                // There is no document to report it under.
+                tracing::error!(key = %Place { what: "catalog entry", key: (*key).into() }, "not a document's name");
+                continue;
+            };
+            let info = match CatalogEntry::decode(&key, value) {
+                Ok(entry) => Ok(entry.info(&doc)),
+                Err(fault) => Err(damaged(&doc, "the catalog entry", &key, fault)),
+            };
+            listed.push(Listed { doc, info });
+        }
+        Ok(listed)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(self.engine.flush()?)
+    }
+}
+
+fn write_format<E: Engine>(engine: &E) -> Result<(), OpenError> {
+    // Never over something that is there already: a store that has lost this one record is damaged, not new.
+    let everything = engine::KeyRange { from: Vec::new(), to: vec![0xff] };
+    if engine.last_key(&everything)?.is_some() {
+        return Err(OpenError::Damaged(format_damage(Fault::Missing)));
+    }
+    let mut batch = Batch::new();
+    let record = record::seal(Kind::Format, keys::FORMAT, &FORMAT.to_be_bytes());
+    batch.put(keys::FORMAT.into(), record);
+    Ok(engine.commit(batch)?)
+}
+
+fn read_format(record: Bytes) -> Result<u32, Fault> {
+    let (_, payload) = record::open([Kind::Format], keys::FORMAT, record)?;
+    payload.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| Fault::Content)
+}
+
+fn format_damage(fault: Fault) -> Damage {
+    Damage { place: Place { what: "the store's format", key: keys::FORMAT.into() }, fault }
+}
+
+fn damaged(doc: &DocId, what: &'static str, key: &[u8], fault: Fault) -> StoreError {
+    StoreError::Damaged { doc: doc.clone(), what: Damage { place: Place { what, key: key.into() }, fault } }
+}
+
+impl CatalogEntry {
+    fn info(&self, doc: &DocId) -> DocumentInfo {
+        DocumentInfo {
+            doc: doc.clone(),
+            epoch: self.epoch,
+            seq: self.seq,
+            snapshot_seq: self.snapshot_seq(),
+            snapshot_bytes: self.snapshot.map_or(0, |snapshot| snapshot.bytes),
+            log_len: self.seq.0 - self.snapshot_seq().0,
+            log_bytes: self.log_bytes,
+        }
+    }
+
+    /// A document before its first update.
+    fn new(number: u64) -> Self {
+        Self { number, epoch: Epoch::FIRST, seq: Seq(0), log_bytes: 0, snapshot: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

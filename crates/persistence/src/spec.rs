@@ -1,0 +1,125 @@
+//! Which store to use, as an operator writes it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::engines::{MemoryEngine, RedbEngine, SledEngine};
+use crate::error::OpenError;
+use crate::local::LocalStore;
+use crate::store::DocumentStore;
+
+/// Which store to use, and where. Written as `redb`, `redb:DIR`, `sled:DIR` or `memory`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreSpec {
+    /// redb, in the file `quire.redb` in this folder. The empty path is the data folder.
+    Redb(PathBuf),
+    /// sled, in the folder `quire.sled` in this folder. The empty path is the data folder.
+    Sled(PathBuf),
+    /// Nothing is kept beyond the end of the process.
+    Memory,
+}
+
+impl StoreSpec {
+    /// The same store with a relative path taken from the data folder.
+    #[must_use]
+    pub fn within(self, data: &Path) -> Self {
+        // `join` keeps an absolute path, and would end an empty one with a slash.
+        let resolve =
+            |path: PathBuf| if path.as_os_str().is_empty() { data.to_owned() } else { data.join(path) };
+        match self {
+            Self::Redb(path) => Self::Redb(resolve(path)),
+            Self::Sled(path) => Self::Sled(resolve(path)),
+            Self::Memory => Self::Memory,
+        }
+    }
+}
+
+impl Default for StoreSpec {
+    /// redb in the data folder.
+    fn default() -> Self {
+        Self::Redb(PathBuf::new())
+    }
+}
+
+impl fmt::Display for StoreSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (engine, path) = match self {
+            Self::Redb(path) => ("redb", path),
+            Self::Sled(path) => ("sled", path),
+            Self::Memory => return f.write_str("memory"),
+        };
+        if path.as_os_str().is_empty() {
+            f.write_str(engine)
+        } else {
+            write!(f, "{engine}:{}", path.display())
+        }
+    }
+}
+
+impl FromStr for StoreSpec {
+    type Err = StoreSpecError;
+
+    fn from_str(text: &str) -> Result<Self, StoreSpecError> {
+        let (engine, path) = match text.split_once(':') {
+            Some((_, "")) => return Err(StoreSpecError(text.to_owned())),
+            Some((engine, path)) => (engine, Some(PathBuf::from(path))),
+            None => (text, None),
+        };
+        match (engine, path) {
+            ("redb", path) => Ok(Self::Redb(path.unwrap_or_default())),
+            ("sled", path) => Ok(Self::Sled(path.unwrap_or_default())),
+            ("memory", None) => Ok(Self::Memory),
+            _ => Err(StoreSpecError(text.to_owned())),
+        }
+    }
+}
+
+/// The text names no store; holds it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no store; write redb, redb:DIR, sled:DIR or memory")]
+pub struct StoreSpecError(String);
+
+/// Opens a store, which is made if it is not there.
+///
+/// The folder is locked until the store is dropped or the process ends; meanwhile a second open is [`OpenError::InUse`].
+pub fn open(spec: &StoreSpec) -> Result<Arc<dyn DocumentStore>, OpenError> {
+    Ok(match spec {
+        StoreSpec::Redb(path) => Arc::new(LocalStore::open(RedbEngine::open(path)?)?),
+        StoreSpec::Sled(path) => Arc::new(LocalStore::open(SledEngine::open(path)?)?),
+        StoreSpec::Memory => Arc::new(LocalStore::open(MemoryEngine::new())?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specs_are_read_as_they_are_written() {
+        for (text, spec) in [
+            ("redb", StoreSpec::Redb(PathBuf::new())),
+            ("redb:/a", StoreSpec::Redb("/a".into())),
+            ("sled", StoreSpec::Sled(PathBuf::new())),
+            ("sled:a:b", StoreSpec::Sled("a:b".into())),
+            ("memory", StoreSpec::Memory),
+        ] {
+            assert_eq!(text.parse(), Ok(spec.clone()));
+            assert_eq!(spec.to_string(), text);
+        }
+        for text in ["", "Redb", "sled:", "memory:x", "memory:", "postgres://x"] {
+            assert_eq!(text.parse::<StoreSpec>(), Err(StoreSpecError(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn relative_folders_lie_in_the_data_folder() {
+        let within = |text: &str| text.parse::<StoreSpec>().unwrap().within(Path::new("/data")).to_string();
+        assert_eq!(within("redb"), "redb:/data");
+        assert_eq!(within("sled:s"), "sled:/data/s");
+        assert_eq!(within("sled:/s"), "sled:/s");
+        assert_eq!(within("memory"), "memory");
+        assert_eq!(StoreSpec::default().to_string(), "redb");
+    }
+}

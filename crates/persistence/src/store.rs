@@ -1,0 +1,149 @@
+//! What every store of documents promises.
+
+use std::fmt;
+
+use bytes::Bytes;
+use quire_sync_protocol::DocId;
+
+use crate::error::StoreError;
+
+/// The place of an update in its document's log. The first update has 1; 0 stands for "nothing yet".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u64);
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One life of a document. It changes when the document's history is replaced or deleted, so that what was built on
+/// the old history cannot slip into the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// The epoch of a document that was never stored before.
+    pub const FIRST: Self = Self(1);
+}
+
+impl Default for Epoch {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One update on its way into the log of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// The document. It comes into being with its first update.
+    pub doc: DocId,
+    /// The history that the update builds on: [`Stored::epoch`], or [`Epoch::FIRST`] if there was nothing to load.
+    pub epoch: Epoch,
+    /// A v1 update. The store does not look inside; see [`DocumentStore::compact`] for what follows if it is none.
+    pub update: Bytes,
+}
+
+/// Everything that is stored of one document. Insert [`Stored::snapshot`], then every update, and the document is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The history this belongs to.
+    pub epoch: Epoch,
+    /// The last update that is contained.
+    pub seq: Seq,
+    /// One v1 update that stands for everything up to the last compaction; `None` before the first.
+    pub snapshot: Option<Bytes>,
+    /// The updates since then, as they were appended and in that order.
+    pub updates: Vec<Bytes>,
+}
+
+/// What the catalog says about one document. Reading it touches neither snapshot nor log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentInfo {
+    /// The document.
+    pub doc: DocId,
+    /// Its present history.
+    pub epoch: Epoch,
+    /// The last update stored.
+    pub seq: Seq,
+    /// The last update that the snapshot contains; 0 before the first compaction.
+    pub snapshot_seq: Seq,
+    /// The size of the snapshot in bytes, without the records' own overhead; 0 before the first compaction.
+    pub snapshot_bytes: u64,
+    /// How many updates the log holds: those after the snapshot.
+    pub log_len: u64,
+    /// Their size in bytes, without the records' own overhead.
+    pub log_bytes: u64,
+}
+
+/// One line of a listing. A damaged entry costs its own line only.
+#[derive(Debug)]
+pub struct Listed {
+    /// The document.
+    pub doc: DocId,
+    /// What the catalog says about it, or [`StoreError::Damaged`].
+    pub info: Result<DocumentInfo, StoreError>,
+}
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// The last update that the snapshot now contains.
+    pub seq: Seq,
+    /// How many updates left the log; 0 if there was nothing to do.
+    pub updates: u64,
+    /// Bytes of the former snapshot and of those updates.
+    pub bytes_before: u64,
+    /// Bytes of the snapshot now.
+    pub bytes_after: u64,
+}
+
+/// A durable store of documents: per document a log of updates and at most one snapshot of everything before it.
+///
+/// Every call blocks, most of them on a device: call from a thread that may. All calls may run at the same time from
+/// many threads; appends take their turn, and so do compactions, but neither waits while the other reads, encodes or
+/// compares. No call retries by itself.
+///
+/// Errors say whom they concern: [`StoreError::doc`] names the one document that cannot be served, `None` means the
+/// store as a whole (device full, device broken). After the latter every call may simply be tried again: the
+/// store recovers without being reopened when the cause is gone.
+pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
+    /// Everything stored of this document; `None` if nothing ever was.
+    ///
+    /// Damage (a record that does not match its checksum, a missing one) is [`StoreError::Damaged`], never an empty or a
+    /// shortened document, and the bytes stay as they are.
+    fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError>;
+
+    /// Adds updates to the logs of their documents, all or none, in the order of the slice; returns one [`Seq`] for each.
+    /// They are synced to the device when this returns.
+    ///
+    /// An error that names a document means that nothing was written; the batch without that document may be tried at
+    /// once. After any other error the updates are not confirmed, but may be stored nevertheless; appending them again is
+    /// harmless, since a document that holds an update twice equals one that holds it once.
+    fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError>;
+
+    /// Replaces snapshot and log of this document, up to its present end, by one new snapshot.
+    ///
+    /// The new snapshot is written, synced, read back and compared with what went into it before anything is deleted, so
+    /// that the document is whole at every moment. Appends to the same document may go on meanwhile and stay in the log.
+    /// If the log holds something that is no update ([`StoreError::NotAnUpdate`]), nothing changes. Takes memory for a few
+    /// copies of the document; one compaction runs at a time.
+    fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError>;
+
+    /// What the catalog says about this document; `None` if nothing of it was ever stored.
+    fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError>;
+
+    /// At most `limit` documents in the byte order of their names, starting behind `after`. Fewer than `limit` means that
+    /// the end is reached.
+    fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError>;
+
+    /// Makes sure that everything this store holds has reached the device. Appends already have when they return; this is
+    /// for the end of a process.
+    fn flush(&self) -> Result<(), StoreError>;
+}

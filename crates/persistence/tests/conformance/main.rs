@@ -1,0 +1,57 @@
+//! What every store must do, over every engine.
+//!
+//! `documents` knows nothing but the trait `DocumentStore`; the other modules look into the engine below. A test that
+//! fails on one engine only is named after that engine.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail in any line")]
+
+mod compaction;
+mod copies;
+mod damage;
+mod documents;
+mod faults;
+mod fixture;
+mod homes;
+mod kill;
+mod updates;
+
+macro_rules! over_engines {
+    ($engines:tt: $($test:path as $name:ident),* $(,)?) => { over_engines!(@ $engines [$(($test, $name))*]); };
+    (@ [$($module:ident = $home:ident),*] $tests:tt) => { $(over_engines!(# $module $home $tests);)* };
+    (# $module:ident $home:ident [$(($test:path, $name:ident))*]) => {
+        mod $module {
+            $(#[test] fn $name() { $test(&crate::homes::$home::default()) })*
+        }
+    };
+}
+
+over_engines!([redb = Redb, sled = Sled, memory = Memory]:
+    crate::documents::an_unknown_document as an_unknown_document,
+    crate::documents::updates_come_back_in_order as updates_come_back_in_order,
+    crate::documents::one_batch_for_many_documents as one_batch_for_many_documents,
+    crate::documents::payloads_of_all_sizes as payloads_of_all_sizes,
+    crate::documents::names_are_literal as names_are_literal,
+    crate::documents::listing_goes_page_by_page as listing_goes_page_by_page,
+    crate::documents::an_update_for_another_epoch_is_refused as an_update_for_another_epoch_is_refused,
+    crate::documents::parallel_appends_give_every_seq_once as parallel_appends_give_every_seq_once,
+    crate::compaction::a_compacted_document_equals_its_updates as a_compacted_document_equals_its_updates,
+    crate::compaction::gaps_survive_compaction as gaps_survive_compaction,
+    crate::compaction::only_what_the_catalog_speaks_of_stays as only_what_the_catalog_speaks_of_stays,
+    crate::compaction::a_large_snapshot_comes_back as a_large_snapshot_comes_back,
+    crate::compaction::what_is_no_update_stops_compaction_only as what_is_no_update_stops_compaction_only,
+    crate::compaction::appends_and_loads_go_on_meanwhile as appends_and_loads_go_on_meanwhile,
+    crate::damage::every_byte_of_every_record_counts as every_byte_of_every_record_counts,
+    crate::damage::a_missing_record_is_noticed as a_missing_record_is_noticed,
+    crate::damage::a_surplus_record_is_noticed as a_surplus_record_is_noticed,
+    crate::damage::a_catalog_entry_older_than_the_log_is_noticed as a_catalog_entry_older_than_the_log_is_noticed,
+    crate::damage::a_lost_name_gives_no_number_twice as a_lost_name_gives_no_number_twice,
+    crate::damage::a_damaged_document_costs_its_own_appends as a_damaged_document_costs_its_own_appends,
+    crate::damage::a_damaged_entry_costs_its_own_line as a_damaged_entry_costs_its_own_line,
+    crate::damage::a_store_without_its_format_is_not_new as a_store_without_its_format_is_not_new,
+    crate::damage::a_later_format_is_refused as a_later_format_is_refused,
+);
+
+over_engines!([on_redb = Redb, on_sled = Sled]:
+    crate::copies::a_second_store_is_told_so as a_second_store_is_told_so,
+    crate::copies::a_copy_of_a_live_store_has_everything as a_copy_of_a_live_store_has_everything,
+);

@@ -1,0 +1,285 @@
+//! The configuration as it holds.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quire_persistence::{StoreSpec, StoreSpecError};
+use tracing_subscriber::filter::Targets;
+
+use super::fault::{Fault, Faults, Place};
+use super::raw::{Given, Raw};
+use super::setting::Setting;
+use super::value;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A valid configuration. The only way to one is [`Config::resolve`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) store: StoreSpec,
+    pub(crate) idle_unload: Duration,
+    pub(crate) keepalive: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_message: usize,
+    pub(crate) outbox: usize,
+    pub(crate) write_timeout: Duration,
+    pub(crate) header_timeout: Duration,
+    pub(crate) view_workers: usize,
+    pub(crate) view_timeout: Duration,
+    pub(crate) view_memory: usize,
+    pub(crate) log: Targets,
+    pub(crate) log_format: LogFormat,
+    /// Each commit of the store takes this much longer; only with `fault_injection`.
+    pub(crate) store_delay: Duration,
+    /// The program to start as view worker; `None` for this very program.
+    pub(crate) worker: Option<PathBuf>,
+}
+
+impl Config {
+    /// Makes a configuration of what was given and of defaults, or names everything that is wrong with it.
+    pub fn resolve(raw: &Raw) -> Result<Self, Faults> {
+        let mut reader = Reader { raw, faults: raw.faults().to_vec() };
+        let listen = reader.value("listen", value::address);
+        let allow_anonymous = reader.value("allow_anonymous", value::switch);
+        if !listen.ip().is_loopback() && !allow_anonymous {
+            reader.fault(
+                "listen",
+                "other machines can reach this address, and nobody is asked who they are: listen on a loopback address \
+                 such as 127.0.0.1:1234, or let everyone read and write with --allow-anonymous"
+                    .to_owned(),
+            );
+        }
+        let data = reader.value("data", directory);
+        let config = Self {
+            listen,
+            store: reader.value("store", |text| store(text).map(|spec| spec.within(&data))),
+            idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
+            keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
+            max_connections: reader.value("max_connections", |text| value::count(text, 1..=1_000_000)),
+            max_message: reader.value("max_message", |text| value::bytes(text, 64 << 10..=1 << 30)),
+            outbox: reader.value("outbox", |text| value::bytes(text, 64 << 10..=1 << 30)),
+            write_timeout: reader.value("write_timeout", |text| value::duration(text, SECOND..=60 * MINUTE)),
+            header_timeout: reader.value("header_timeout", |text| value::duration(text, SECOND..=5 * MINUTE)),
+            view_workers: reader.value("view_workers", |text| value::count(text, 1..=64)),
+            view_timeout: reader.value("view_timeout", |text| value::duration(text, SECOND..=5 * MINUTE)),
+            view_memory: reader.value("view_memory", |text| value::bytes(text, 64 << 20..=1 << 40)),
+            log: reader.value("log", log_filter),
+            log_format: reader.value("log_format", log_format),
+            store_delay: Duration::ZERO,
+            worker: None,
+        };
+        let store_delay = reader.fault_injection();
+        Faults::check(reader.faults)?;
+        Ok(Self { store_delay, ..config })
+    }
+
+    /// The address to listen on. With port 0, [`crate::server::Server::address`] knows the real one.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Takes this program for the view worker. Needed where the running program is not `quire` itself.
+    #[must_use]
+    pub fn with_worker(mut self, program: impl Into<PathBuf>) -> Self {
+        self.worker = Some(program.into());
+        self
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Takes values out of the raw settings and collects what is wrong with them.
+struct Reader<'a> {
+    raw: &'a Raw,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    /// The value of this setting. After a fault it is the default, so that the remaining settings can be looked at.
+    fn value<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let setting = setting(key);
+        if let Some(Given { texts, place }) = self.raw.given(setting) {
+            match parse(&texts.concat()) {
+                Ok(value) => return value,
+                Err(message) => self.faults.push(fault(setting, place, message)),
+            }
+        }
+        #[expect(
+            clippy::expect_used,
+            reason = "defaults are constants; the test `every_default_is_valid` parses them all"
+        )]
+        parse(setting.default).expect("the default is valid")
+    }
+
+    /// A fault of this setting that shows only beside others.
+    fn fault(&mut self, key: &str, message: String) {
+        let setting = setting(key);
+        let place = self.raw.given(setting).map_or(&Place::Default, |given| &given.place);
+        self.faults.push(fault(setting, place, message));
+    }
+
+    /// How much longer each commit is to take.
+    fn fault_injection(&mut self) -> Duration {
+        let setting = setting("fault_injection");
+        let mut found = Duration::ZERO;
+        if let Some(Given { texts, place }) = self.raw.given(setting) {
+            for text in texts {
+                match store_delay(text) {
+                    Ok(delay) => found = delay,
+                    Err(message) => self.faults.push(fault(setting, place, message)),
+                }
+            }
+        }
+        found
+    }
+}
+
+fn setting(key: &str) -> &'static Setting {
+    #[expect(
+        clippy::expect_used,
+        reason = "keys are constants of this file; the test `every_default_is_valid` uses them all"
+    )]
+    Setting::by_key(key).expect("the table has this key")
+}
+
+fn fault(setting: &Setting, place: &Place, message: String) -> Fault {
+    let key = match place {
+        Place::File { .. } | Place::Default => Some(setting.key.to_owned()),
+        Place::Variable(_) | Place::Flag(_) => None,
+    };
+    Fault { place: place.clone(), key, message }
+}
+
+fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("a folder must be named".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn store(text: &str) -> Result<StoreSpec, String> {
+    text.parse().map_err(|error: StoreSpecError| error.to_string())
+}
+
+/// The only fault that can be injected so far.
+fn store_delay(text: &str) -> Result<Duration, String> {
+    let time = text
+        .strip_prefix("store-delay=")
+        .ok_or_else(|| format!("{text:?} is no fault that can be injected; there is store-delay=TIME"))?;
+    value::duration(time, Duration::ZERO..=MINUTE)
+}
+
+fn log_filter(text: &str) -> Result<Targets, String> {
+    let expected = || {
+        format!(
+            "{text:?} is no filter; write a level such as info, or levels by module such as info,hyper=debug"
+        )
+    };
+    if text.trim().is_empty() {
+        return Err(expected());
+    }
+    // A bare word that is no level would be taken for a module, and silence all others.
+    if text.split(',').any(|part| {
+        !part.contains('=') && part.trim().parse::<tracing::level_filters::LevelFilter>().is_err()
+    }) {
+        return Err(expected());
+    }
+    text.parse().map_err(|_| expected())
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("{text:?} is no format; there are text and json")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults<const N: usize>(settings: [(&str, &str); N]) -> Vec<String> {
+        Config::resolve(&Raw::of(settings)).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_default_is_valid() {
+        let config = Config::resolve(&Raw::default()).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:1234");
+        assert_eq!(config.store, StoreSpec::Redb("./quire-data".into()));
+        assert_eq!(config.keepalive, Duration::from_secs(20));
+        assert_eq!(config.max_message, 64 << 20);
+        assert_eq!(config.store_delay, Duration::ZERO);
+    }
+
+    #[test]
+    fn all_faults_are_found_at_once() {
+        assert_eq!(
+            faults([
+                ("listen", "nowhere"),
+                ("keepalive", "20"),
+                ("log_format", "xml"),
+                ("view_workers", "0")
+            ]),
+            [
+                "--listen: \"nowhere\" is no address; write one such as 127.0.0.1:1234, [::1]:1234 or 0.0.0.0:1234",
+                "--keepalive: \"20\" is no time; write a whole number with ms, s, min, h or d, such as 20s",
+                "--view-workers: 0 is out of bounds; from 1 to 64 is possible",
+                "--log-format: \"xml\" is no format; there are text and json",
+            ]
+        );
+    }
+
+    #[test]
+    fn strangers_are_let_in_only_on_loopback_or_when_told() {
+        for address in ["127.0.0.1:0", "[::1]:0", "127.8.8.8:1", "localhost:0"] {
+            Config::resolve(&Raw::of([("listen", address)])).unwrap();
+        }
+        for address in ["0.0.0.0:0", "[::]:0", "192.168.1.2:80"] {
+            let found = faults([("listen", address)]);
+            assert!(found.len() == 1 && found[0].contains("--allow-anonymous"), "{found:?}");
+            Config::resolve(&Raw::of([("listen", address), ("allow_anonymous", "true")])).unwrap();
+        }
+    }
+
+    #[test]
+    fn stores() {
+        let spec = |text| Config::resolve(&Raw::of([("data", "d"), ("store", text)])).unwrap().store;
+        assert_eq!(spec("redb"), StoreSpec::Redb("d".into()));
+        assert_eq!(spec("sled"), StoreSpec::Sled("d".into()));
+        assert_eq!(spec("sled:/x:y"), StoreSpec::Sled("/x:y".into()));
+        assert_eq!(spec("sled:x"), StoreSpec::Sled("d/x".into()));
+        assert_eq!(spec("memory"), StoreSpec::Memory);
+        for text in ["", "sqlite", "memory:x", "sled:", "postgres://x"] {
+            assert_eq!(faults([("store", text)]).len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn log_filters() {
+        for text in ["info", "off", "info,hyper=debug", "warn, quire_server=trace"] {
+            log_filter(text).unwrap();
+        }
+        for text in ["", "loud", "info,hyper", "hyper=loud"] {
+            log_filter(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn only_known_faults_are_injected() {
+        let resolve = |text| Config::resolve(&Raw::of([("fault_injection", text)]));
+        assert_eq!(resolve("store-delay=500ms").unwrap().store_delay, Duration::from_millis(500));
+        for text in ["store-delay", "store-delay=x", "store-delay=2min", "crash"] {
+            resolve(text).unwrap_err();
+        }
+    }
+}

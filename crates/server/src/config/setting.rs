@@ -1,0 +1,219 @@
+//! The table of settings: names, defaults and what each is for.
+
+/// How a setting is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One value.
+    Value,
+    /// `true` or `false`; the bare flag means `true`.
+    Switch,
+    /// Several values: the flag repeated, a comma-separated variable, or an array in the file.
+    List,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in the TOML file. Flag and variable follow from it.
+    pub key: &'static str,
+    /// How its values are written.
+    pub kind: Kind,
+    /// What stands for its value in the help text.
+    pub placeholder: &'static str,
+    /// Its value when nobody gives one; empty for "none".
+    pub default: &'static str,
+    /// What it does, for the help text.
+    pub help: &'static str,
+    /// The heading under which the help lists it.
+    pub group: &'static str,
+}
+
+impl Setting {
+    /// The setting of this TOML key.
+    pub fn by_key(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The flag without its dashes: `idle-unload`.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    /// The environment variable: `QUIRE_IDLE_UNLOAD`.
+    pub fn variable(&self) -> String {
+        format!("QUIRE_{}", self.key.to_uppercase())
+    }
+}
+
+/// Every setting, in the order of the help text. OPERATIONS.md has the same table with more words; a test compares them.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        kind: Kind::Value,
+        placeholder: "ADDR:PORT",
+        // The port that y-websocket's own server uses.
+        default: "127.0.0.1:1234",
+        help: "Address to listen on; port 0 takes a free one",
+        group: "Serving",
+    },
+    Setting {
+        key: "allow_anonymous",
+        kind: Kind::Switch,
+        placeholder: "BOOL",
+        default: "false",
+        help: "Let everyone read and write although the address is reachable from other machines",
+        group: "Serving",
+    },
+    Setting {
+        key: "data",
+        kind: Kind::Value,
+        placeholder: "DIR",
+        default: "./quire-data",
+        help: "Folder of the documents",
+        group: "Storing",
+    },
+    Setting {
+        key: "store",
+        kind: Kind::Value,
+        placeholder: "STORE",
+        default: "redb",
+        help: "Storage engine: redb, sled, each with a folder of its own if written redb:DIR or sled:DIR, or memory",
+        group: "Storing",
+    },
+    Setting {
+        key: "idle_unload",
+        kind: Kind::Value,
+        placeholder: "TIME",
+        default: "30s",
+        help: "How long a document stays in memory after its last session",
+        group: "Storing",
+    },
+    Setting {
+        key: "keepalive",
+        kind: Kind::Value,
+        placeholder: "TIME",
+        // y-websocket reconnects after 30 s without a message, and many proxies after 60 s of silence.
+        default: "20s",
+        help: "A connection that is silent for this long gets a sign of life, and is asked for one",
+        group: "Limits",
+    },
+    Setting {
+        key: "max_connections",
+        kind: Kind::Value,
+        placeholder: "COUNT",
+        default: "20000",
+        help: "Editors connected at the same time; further ones get 503",
+        group: "Limits",
+    },
+    Setting {
+        key: "max_message",
+        kind: Kind::Value,
+        placeholder: "SIZE",
+        default: "64MiB",
+        help: "Largest message of an editor; one that sends a larger one is closed with 1009",
+        group: "Limits",
+    },
+    Setting {
+        key: "outbox",
+        kind: Kind::Value,
+        placeholder: "SIZE",
+        default: "1MiB",
+        help: "What may wait for one slow reader; beyond it the reader gets one difference instead of every edit",
+        group: "Limits",
+    },
+    Setting {
+        key: "write_timeout",
+        kind: Kind::Value,
+        placeholder: "TIME",
+        default: "60s",
+        help: "A connection that takes no byte for this long is closed",
+        group: "Limits",
+    },
+    Setting {
+        key: "header_timeout",
+        kind: Kind::Value,
+        placeholder: "TIME",
+        default: "10s",
+        help: "Time for a request's head to arrive, and for the next request on an open connection",
+        group: "Limits",
+    },
+    Setting {
+        key: "view_workers",
+        kind: Kind::Value,
+        placeholder: "COUNT",
+        default: "2",
+        help: "Worker processes that read documents for the HTTP API",
+        group: "Limits",
+    },
+    Setting {
+        key: "view_timeout",
+        kind: Kind::Value,
+        placeholder: "TIME",
+        default: "5s",
+        help: "Time for reading one document for the HTTP API",
+        group: "Limits",
+    },
+    Setting {
+        key: "view_memory",
+        kind: Kind::Value,
+        placeholder: "SIZE",
+        default: "1GiB",
+        help: "Memory for reading one document for the HTTP API",
+        group: "Limits",
+    },
+    Setting {
+        key: "log",
+        kind: Kind::Value,
+        placeholder: "FILTER",
+        default: "info",
+        help: "What to log: a level (error, warn, info, debug, trace, off), or levels by module",
+        group: "Logging",
+    },
+    Setting {
+        key: "log_format",
+        kind: Kind::Value,
+        placeholder: "FORMAT",
+        default: "text",
+        help: "How to log: text or json, to standard error",
+        group: "Logging",
+    },
+    Setting {
+        key: "fault_injection",
+        kind: Kind::List,
+        placeholder: "FAULT",
+        default: "",
+        help: "For tests only: make something fail on purpose, such as store-delay=500ms",
+        group: "Testing",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_from_the_key() {
+        let setting = Setting::by_key("idle_unload").unwrap();
+        assert_eq!(
+            (setting.flag().as_str(), setting.variable().as_str()),
+            ("idle-unload", "QUIRE_IDLE_UNLOAD")
+        );
+        assert!(Setting::by_key("idle-unload").is_none());
+    }
+
+    /// A setting without documentation, or with another default there, is a fault of the documentation.
+    #[test]
+    fn operations_md_lists_every_setting() {
+        let document = include_str!("../../OPERATIONS.md");
+        for setting in SETTINGS {
+            let default = if setting.default.is_empty() { "none" } else { setting.default };
+            let row = format!(
+                "| `--{}` | `{}` | `{}` | `{default}` |",
+                setting.flag(),
+                setting.variable(),
+                setting.key
+            );
+            assert!(document.contains(&row), "OPERATIONS.md has no row that starts with {row}");
+        }
+    }
+}

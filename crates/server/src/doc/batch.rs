@@ -1,0 +1,354 @@
+//! What a document task does between two awaits: a batch of commands goes into the room, what comes out is carried out.
+//!
+//! A batch is what is queued, within a budget, so that a burst of typing becomes one append, one encoding and one
+//! message to each reader. While too much waits for the store, commands that bring content are put aside, in order,
+//! together with the mailbox space they hold, so that their senders wait; all else goes on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use quire_persistence::{Epoch, Seq};
+use quire_sync_protocol::{DocId, Message, Output, Room, RoomEvent, SessionId, To};
+use tokio::sync::mpsc;
+
+use super::counters::Counters;
+use super::directory::Shared;
+use super::error::{CloseReason, JoinError};
+use super::fanout::Fanout;
+use super::handle::Seat;
+use super::ledger::Ledger;
+use super::mailbox::{Command, Mailbox};
+
+/// Commands that are handled together.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    commands: Vec<Command>,
+    /// Those that bring content are put aside.
+    is_gated: bool,
+}
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.commands.len()
+    }
+}
+
+/// All that a document task has beside its room; a room that met an error of ours leaves it whole.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    shared: Arc<Shared>,
+    doc: DocId,
+    mailbox: Mailbox,
+    fanout: Fanout,
+    ledger: Ledger,
+    /// Commands put aside. Those that bring content hold mailbox space, the others' senders wait or are gone.
+    aside: VecDeque<Command>,
+}
+
+impl Desk {
+    pub(crate) fn new(shared: &Arc<Shared>, doc: &DocId, mailbox: Mailbox) -> Self {
+        let acknowledge = mailbox.clone();
+        let log = shared.writer.log(doc.clone(), move |durable| {
+            // A task that is gone waits for nothing.
+            let _ = acknowledge.send(Command::Durable(durable));
+        });
+        Self {
+            doc: doc.clone(),
+            mailbox,
+            fanout: Fanout::new(shared.config.outbox_bytes, Arc::clone(&shared.counters)),
+            ledger: Ledger::new(log),
+            aside: VecDeque::new(),
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// A room was loaded, from this many updates.
+    pub(crate) fn restart(&mut self, epoch: Epoch, seq: Seq, bytes: usize, updates: usize) {
+        self.ledger.restart(epoch, seq, bytes);
+        if updates as u64 > self.shared.config.compaction.updates {
+            self.shared.compactor.ask(&self.doc);
+        }
+    }
+
+    /// Waits for commands. Cancel safe.
+    pub(crate) async fn next_batch(&mut self, queue: &mut mpsc::UnboundedReceiver<Command>) -> Batch {
+        let mut batch = self.waiting_batch(queue);
+        if batch.commands.is_empty() {
+            match queue.recv().await {
+                Some(command) => batch.commands.push(command),
+                // The writer's log keeps a sender, so this does not happen.
+                None => std::future::pending().await,
+            }
+            self.fill(&mut batch, queue);
+        }
+        batch
+    }
+
+    /// What waits right now, within the budget.
+    pub(crate) fn waiting_batch(&mut self, queue: &mut mpsc::UnboundedReceiver<Command>) -> Batch {
+        let config = &self.shared.config;
+        let is_gated = self.ledger.is_full(config.unsaved_bytes, config.unsaved_bytes_of_all);
+        let mut batch = Batch { commands: Vec::new(), is_gated };
+        self.fill(&mut batch, queue);
+        batch
+    }
+
+    fn fill(&mut self, batch: &mut Batch, queue: &mut mpsc::UnboundedReceiver<Command>) {
+        let config = &self.shared.config;
+        let mut bytes: usize = batch.commands.iter().map(content_bytes).sum();
+        let mut messages: usize = batch.commands.iter().map(message_count).sum();
+        while bytes < config.batch_bytes && messages < config.batch_messages {
+            let put_aside = if batch.is_gated { None } else { self.aside.pop_front() };
+            let Some(command) = put_aside.or_else(|| queue.try_recv().ok()) else { return };
+            bytes += content_bytes(&command);
+            messages += message_count(&command);
+            batch.commands.push(command);
+        }
+    }
+
+    /// About how many bytes the room will touch for this batch.
+    pub(crate) fn weight(&self, batch: &Batch) -> usize {
+        let whole = |command: &Command| match command {
+            Command::Join { .. } | Command::Written { .. } | Command::Snapshot { .. } => self.ledger.bytes(),
+            Command::Deliver { messages, .. } => {
+                let asks = messages.iter().any(|message| matches!(message, Message::SyncStep1(_)));
+                if asks { self.ledger.bytes() } else { 0 }
+            }
+            Command::Leave { .. } | Command::Apply { .. } | Command::Durable(_) => 0,
+        };
+        batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
+    }
+
+    /// Puts a batch into the room and carries out what comes out.
+    pub(crate) fn process(&mut self, room: &mut Room, batch: Batch, now: Instant) {
+        Counters::add(&self.shared.counters.batches, 1);
+        for command in batch.commands {
+            if batch.is_gated && brings_content(&command) {
+                self.aside.push_back(command);
+            } else {
+                self.handle(room, command, now);
+                self.carry_out(room, now);
+            }
+        }
+        if room.poll_timeout().is_some_and(|at| at <= now) {
+            room.handle_timeout(now);
+            self.carry_out(room, now);
+        }
+        room.flush(now);
+        self.carry_out(room, now);
+        self.ledger.flushed();
+        if self.ledger.take_compaction(now) {
+            self.shared.compactor.ask(&self.doc);
+        }
+    }
+
+    fn handle(&mut self, room: &mut Room, command: Command, now: Instant) {
+        match command {
+            Command::Join { setup, reply } => {
+                let session = self.shared.next_session();
+                tracing::debug!(doc = %self.doc, %session, access = ?setup.access, "joined");
+                Counters::add(&self.shared.counters.joins, 1);
+                let outbox = self.fanout.add(session);
+                room.handle_connect(session, setup, now);
+                // A seat whose caller has gone is dropped here, and so leaves.
+                let _ = reply.send(Ok(Seat::new(session, outbox, self.mailbox.clone())));
+            }
+            Command::Deliver { session, messages, space: _space } => {
+                #[cfg(test)]
+                super::tests::break_if_asked(&messages);
+                if self.fanout.contains(session) {
+                    Counters::add(&self.shared.counters.messages, messages.len());
+                    for message in messages {
+                        room.handle_message(session, message, now);
+                        self.carry_out(room, now);
+                    }
+                }
+            }
+            Command::Written { session } => {
+                if self.fanout.contains(session) {
+                    room.handle_drained(session, now);
+                }
+            }
+            Command::Leave { session, done } => {
+                if self.fanout.remove(session) {
+                    tracing::debug!(doc = %self.doc, %session, "left");
+                    room.handle_disconnect(session, now);
+                    self.carry_out(room, now);
+                }
+                if let Some(done) = done {
+                    // The caller may have gone.
+                    let _ = done.send(());
+                }
+            }
+            Command::Apply { update, space: _space, reply } => {
+                let ticket = room.handle_update(&update, now);
+                self.ledger.wait(ticket, reply);
+            }
+            Command::Snapshot { reply } => {
+                let is_known = self.ledger.is_known();
+                // The caller may have gone.
+                let _ = reply.send(is_known.then(|| room.replica().encode()));
+            }
+            Command::Durable(durable) => {
+                self.ledger.settle(durable);
+                room.handle_stored(durable.ticket, now);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, room: &mut Room, now: Instant) {
+        while let Some(output) = room.poll_output() {
+            match output {
+                Output::Append { ticket, update } => {
+                    self.ledger.append(ticket, &update, now + self.shared.config.compaction.after);
+                }
+                Output::Transmit { to, message } => {
+                    for (session, dropped) in self.fanout.send(&to, &message) {
+                        self.lost(room, session, &dropped, now);
+                    }
+                }
+                Output::Part { to, message } => {
+                    let overflow = self.fanout.send(&To::One(to), &message);
+                    match overflow.into_iter().next() {
+                        Some((session, dropped)) => self.lost(room, session, &dropped, now),
+                        None => self.await_drain(room, to, now),
+                    }
+                }
+                // There are no other nodes.
+                Output::Publish { update: _ } => {}
+                Output::Event(event) => self.note(event),
+            }
+        }
+    }
+
+    /// A session's outbox was full and has been emptied.
+    fn lost(&mut self, room: &mut Room, session: SessionId, dropped: &[Message], now: Instant) {
+        room.handle_lost(session, dropped);
+        self.await_drain(room, session, now);
+    }
+
+    fn await_drain(&mut self, room: &mut Room, session: SessionId, now: Instant) {
+        if self.fanout.await_drain(session) {
+            room.handle_drained(session, now);
+        }
+    }
+
+    fn note(&mut self, event: RoomEvent) {
+        let counters = &self.shared.counters;
+        match event {
+            RoomEvent::EditRefused(session) => {
+                Counters::add(&counters.edits_refused, 1);
+                if self.fanout.note_refusal(session) {
+                    tracing::warn!(doc = %self.doc, %session, "edits of a viewer are refused");
+                }
+            }
+            RoomEvent::Asked(session) => {
+                Counters::add(&counters.gaps_asked, 1);
+                tracing::debug!(doc = %self.doc, %session, "asked for content that others build on");
+            }
+            RoomEvent::PresenceRefused(session) => {
+                Counters::add(&counters.presence_refused, 1);
+                if self.fanout.note_refusal(session) {
+                    tracing::warn!(doc = %self.doc, %session, "presence entries are refused");
+                }
+            }
+            RoomEvent::Behind(session) => {
+                Counters::add(&counters.resyncs, 1);
+                tracing::debug!(doc = %self.doc, %session, "an outbox was full, a diff will make up for it");
+            }
+        }
+    }
+
+    /// Without a room: keeps what can be answered by the next one. Sessions are gone, and what they sent with them.
+    pub(crate) fn defer(&mut self, command: Command) {
+        match command {
+            Command::Durable(durable) => self.ledger.settle(durable),
+            command @ (Command::Join { .. } | Command::Apply { .. } | Command::Snapshot { .. }) => {
+                self.aside.push_back(command);
+            }
+            Command::Deliver { .. } | Command::Written { .. } | Command::Leave { .. } => {}
+        }
+    }
+
+    /// Without a room, and with none to come.
+    pub(crate) fn turn_away(&mut self, command: Command, reason: JoinError) {
+        match command {
+            Command::Durable(durable) => self.ledger.settle(durable),
+            // Who asked may have gone.
+            Command::Join { reply, .. } => drop(reply.send(Err(reason))),
+            Command::Apply { reply, .. } => drop(reply.send(Err(reason))),
+            // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
+            Command::Snapshot { .. }
+            | Command::Deliver { .. }
+            | Command::Written { .. }
+            | Command::Leave { .. } => {}
+        }
+    }
+
+    /// Ends all sessions and lets go of what the room took and did not hand on.
+    pub(crate) fn end_sessions(&mut self, reason: CloseReason) {
+        self.fanout.close_all(reason);
+        self.ledger.abandon_rest();
+        for command in std::mem::take(&mut self.aside) {
+            self.defer(command);
+        }
+    }
+
+    /// The document leaves memory.
+    pub(crate) fn retire(&mut self) {
+        if self.ledger.compaction_at().is_some() {
+            self.shared.compactor.ask(&self.doc);
+        }
+    }
+
+    /// Takes a command that was put aside, to turn it away.
+    pub(crate) fn take_aside(&mut self) -> Option<Command> {
+        self.aside.pop_front()
+    }
+
+    /// Whether no session is there.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.fanout.is_empty()
+    }
+
+    /// Whether commands are put aside.
+    pub(crate) fn has_aside(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
+    /// Whether everything that came out of rooms is durable.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.ledger.is_settled()
+    }
+
+    /// When the compactor is to be asked.
+    pub(crate) fn compaction_at(&self) -> Option<Instant> {
+        self.ledger.compaction_at()
+    }
+}
+
+/// Commands that wait while too much waits for the store, and leaving, which must not overtake them.
+fn brings_content(command: &Command) -> bool {
+    match command {
+        Command::Deliver { .. } | Command::Apply { .. } | Command::Leave { .. } => true,
+        Command::Join { .. } | Command::Written { .. } | Command::Snapshot { .. } | Command::Durable(_) => {
+            false
+        }
+    }
+}
+
+fn content_bytes(command: &Command) -> usize {
+    match command {
+        Command::Deliver { space, .. } | Command::Apply { space, .. } => space.bytes(),
+        Command::Join { .. }
+        | Command::Written { .. }
+        | Command::Leave { .. }
+        | Command::Snapshot { .. }
+        | Command::Durable(_) => 0,
+    }
+}
+
+fn message_count(command: &Command) -> usize {
+    if let Command::Deliver { messages, .. } = command { messages.len() } else { 1 }
+}

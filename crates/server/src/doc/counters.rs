@@ -1,0 +1,54 @@
+//! What the document layer counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the process started, except where a field says "at present".
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Documents in memory at present, those that are still loading included.
+    pub documents: AtomicU64,
+    /// Sessions at present.
+    pub sessions: AtomicU64,
+    /// Sessions that joined.
+    pub joins: AtomicU64,
+    /// Documents loaded (found empty included).
+    pub loads: AtomicU64,
+    /// Loads that failed.
+    pub load_failures: AtomicU64,
+    /// Messages taken from sessions.
+    pub messages: AtomicU64,
+    /// Batches they were taken in.
+    pub batches: AtomicU64,
+    /// Updates stored.
+    pub appends: AtomicU64,
+    /// Commits that stored them.
+    pub commits: AtomicU64,
+    /// Commits that failed (and are retried).
+    pub store_failures: AtomicU64,
+    /// Times a session's outbox was full and it was sent a diff later.
+    pub resyncs: AtomicU64,
+    /// Edits of viewers that were dropped.
+    pub edits_refused: AtomicU64,
+    /// Presence entries that were dropped.
+    pub presence_refused: AtomicU64,
+    /// Times a session was asked for content that others build on.
+    pub gaps_asked: AtomicU64,
+    /// Errors of ours that cost a document's memory.
+    pub panics: AtomicU64,
+    /// Documents quarantined.
+    pub quarantined: AtomicU64,
+    /// Compactions that replaced a log.
+    pub compactions: AtomicU64,
+    /// Compactions that failed and changed nothing.
+    pub compaction_failures: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, n: usize) {
+        counter.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(counter: &AtomicU64, n: usize) {
+        counter.fetch_sub(n as u64, Ordering::Relaxed);
+    }
+}

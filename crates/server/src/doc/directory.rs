@@ -1,0 +1,302 @@
+//! Finds documents, or has them loaded: the one owner of the table from name to document task.
+//!
+//! The table is a map under a mutex, not a task: every use of it is a look-up with at most one insertion or removal, so
+//! the lock is held for less than a message to a task and back would take, and never across an await. That the table
+//! is right follows from three rules.
+//!
+//! - An entry is inserted, with its mailbox, in the same critical section that found none. The load comes after, in the
+//!   task, and all who asked wait for its end. So there is one load and one task for a document.
+//! - An entry is removed only by its own task, which holds the entry's [`Place`].
+//! - A task that wants to leave is let go, in one critical section, only if no handle exists and its mailbox is empty.
+//!   Handles are made under the lock; a session joins through a handle; so whoever was given a handle reaches the task.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use quire_persistence::DocumentStore;
+use quire_sync_protocol::{DocId, Replica, SessionId, Update};
+use tokio::sync::{Notify, watch};
+
+use super::config::DirectoryConfig;
+use super::counters::Counters;
+use super::error::OpenError;
+use super::handle::{DocHandle, Lease};
+use super::mailbox::Mailbox;
+use super::task::Task;
+use crate::store::StoreStatus;
+use crate::store::compactor::Compactor;
+use crate::store::reader::{Content, Reader};
+use crate::store::writer::Writer;
+
+/// Finds or loads documents. Cheap to clone; all clones are the same directory.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    shared: Arc<Shared>,
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Documents that had edits which were not durable at the deadline. None of those edits was confirmed.
+    pub unsaved: usize,
+}
+
+/// What the directory and all document tasks share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: DirectoryConfig,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) writer: Writer,
+    pub(crate) reader: Reader,
+    pub(crate) compactor: Compactor,
+    /// Becomes true once, when the server goes down.
+    pub(crate) draining: watch::Sender<bool>,
+    table: Mutex<Table>,
+    /// Notified when a task has ended.
+    ended: Notify,
+    sessions: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<DocId, Entry>,
+    /// Document tasks that have not ended. Some may have no entry any more.
+    tasks: usize,
+    draining: bool,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Task { mailbox: Mailbox, readiness: watch::Receiver<Readiness>, leases: Arc<AtomicUsize> },
+    Quarantined,
+}
+
+/// How far a document task is with its first load.
+#[derive(Clone, Debug)]
+pub(crate) enum Readiness {
+    Loading,
+    Ready,
+    Failed(OpenError),
+}
+
+impl Directory {
+    /// A directory over this store. Starts the threads that write and compact, and fails if the system gives none.
+    pub fn new(config: DirectoryConfig, store: Arc<dyn DocumentStore>) -> std::io::Result<Self> {
+        let counters = Arc::<Counters>::default();
+        let shared = Shared {
+            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters))?,
+            compactor: Compactor::start(
+                Arc::clone(&store),
+                config.compaction.clone(),
+                Arc::clone(&counters),
+            )?,
+            reader: Reader::new(store, config.loads),
+            config,
+            counters,
+            draining: watch::Sender::new(false),
+            table: Mutex::default(),
+            ended: Notify::new(),
+            sessions: AtomicU64::new(1),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Finds the document, or loads it. All who ask for one document at a time share one load. A document that was
+    /// never stored opens empty; one that cannot be read is an error, and the next to ask tries again.
+    ///
+    /// Cancel safe: a load that has begun goes on. Call within a tokio runtime.
+    pub async fn open(&self, doc: &DocId) -> Result<DocHandle, OpenError> {
+        let (handle, readiness) = self.shared.find_or_insert(doc)?;
+        first_load(readiness).await?;
+        Ok(handle)
+    }
+
+    /// The document's whole content, from memory or else from the store; `None` if it was never stored. Keeps nothing in
+    /// memory that was not there. A quarantined document can be read so. Cancel safe.
+    pub async fn snapshot(&self, doc: &DocId) -> Result<Option<Update>, OpenError> {
+        if let Some((handle, readiness)) = self.shared.find(doc)? {
+            first_load(readiness).await?;
+            if let Ok(snapshot) = handle.snapshot().await {
+                return Ok(snapshot);
+            }
+        }
+        let encode = |content: Content| {
+            let mut replica = Replica::new();
+            for update in &content.updates {
+                replica.insert(update);
+            }
+            (!content.updates.is_empty()).then(|| replica.encode())
+        };
+        Ok(self.shared.reader.load(doc.clone(), encode).await?)
+    }
+
+    /// Whether edits are being stored.
+    pub fn status(&self) -> StoreStatus {
+        self.shared.writer.status()
+    }
+
+    /// Documents in memory, those that are still loading included.
+    pub fn loaded(&self) -> usize {
+        self.shared.lock().entries.values().filter(|entry| matches!(entry, Entry::Task { .. })).count()
+    }
+
+    /// What the document layer counts.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Opens nothing from now on, takes what sessions have delivered, ends them
+    /// ([`CloseReason::Restart`](super::CloseReason::Restart)), makes everything durable and ends all tasks and threads.
+    /// Returns when that is done, at the latest at the deadline.
+    pub async fn drain(&self, deadline: Instant) -> Drained {
+        self.shared.lock().draining = true;
+        self.shared.draining.send_replace(true);
+        self.shared.compactor.stop();
+        let all = async {
+            self.shared.tasks_ended().await;
+            self.shared.writer.stop().await;
+        };
+        // What was not done by then is counted below.
+        let _ = tokio::time::timeout_at(deadline.into(), all).await;
+        Drained { unsaved: self.shared.writer.unsaved_documents() }
+    }
+}
+
+/// Waits for the end of a document's first load.
+async fn first_load(mut readiness: watch::Receiver<Readiness>) -> Result<(), OpenError> {
+    let settled = readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await;
+    match settled.as_deref() {
+        Ok(Readiness::Ready) => Ok(()),
+        Ok(Readiness::Failed(error)) => Err(error.clone()),
+        // The task ended without a word, through an error of ours.
+        Ok(Readiness::Loading) | Err(_) => Err(OpenError::Internal),
+    }
+}
+
+impl Shared {
+    fn find_or_insert(
+        self: &Arc<Self>,
+        doc: &DocId,
+    ) -> Result<(DocHandle, watch::Receiver<Readiness>), OpenError> {
+        let mut table = self.lock();
+        if let Some(found) = table.find(doc)? {
+            return Ok(found);
+        }
+        let (mailbox, commands) = Mailbox::new(self.config.mailbox_bytes);
+        let (ready, readiness) = watch::channel(Readiness::Loading);
+        let leases = Arc::default();
+        let handle = DocHandle::new(mailbox.clone(), Lease::new(&leases));
+        table.entries.insert(
+            doc.clone(),
+            Entry::Task { mailbox: mailbox.clone(), readiness: readiness.clone(), leases },
+        );
+        table.tasks += 1;
+        drop(table);
+        Counters::add(&self.counters.documents, 1);
+        let place = Place { shared: Arc::clone(self), doc: doc.clone(), held: true };
+        tokio::spawn(Task::new(place, mailbox, commands, ready).run());
+        Ok((handle, readiness))
+    }
+
+    /// `None` if the document is in memory in no way, or only as quarantined.
+    fn find(&self, doc: &DocId) -> Result<Option<(DocHandle, watch::Receiver<Readiness>)>, OpenError> {
+        match self.lock().find(doc) {
+            Err(OpenError::Quarantined) => Ok(None),
+            found => found,
+        }
+    }
+
+    pub(crate) fn next_session(&self) -> SessionId {
+        SessionId(self.sessions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn tasks_ended(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.lock().tasks == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Nothing that can panic runs while the table is half changed.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn find(&self, doc: &DocId) -> Result<Option<(DocHandle, watch::Receiver<Readiness>)>, OpenError> {
+        if self.draining {
+            return Err(OpenError::Draining);
+        }
+        match self.entries.get(doc) {
+            None => Ok(None),
+            Some(Entry::Quarantined) => Err(OpenError::Quarantined),
+            Some(Entry::Task { mailbox, readiness, leases }) => {
+                let handle = DocHandle::new(mailbox.clone(), Lease::new(leases));
+                Ok(Some((handle, readiness.clone())))
+            }
+        }
+    }
+}
+
+/// A document task's hold on its entry. If the task meets an error of ours outside its room, this quarantines the
+/// document: nobody knows what was lost.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) doc: DocId,
+    /// The entry is still there.
+    held: bool,
+}
+
+impl Place {
+    /// Removes the entry if nobody wants the document: no handle exists, and `mailbox_is_empty` says, under the
+    /// directory's lock, that nothing was sent.
+    pub(crate) fn release(&mut self, mailbox_is_empty: impl FnOnce() -> bool) -> bool {
+        debug_assert!(self.held);
+        let mut table = self.shared.lock();
+        let wanted = match table.entries.get(&self.doc) {
+            Some(Entry::Task { leases, .. }) => leases.load(Ordering::Acquire) > 0 || !mailbox_is_empty(),
+            Some(Entry::Quarantined) | None => false,
+        };
+        if !wanted {
+            table.entries.remove(&self.doc);
+            self.held = false;
+        }
+        !wanted
+    }
+
+    /// Removes the entry, if that has not been done. Another task's entry under the same name stays.
+    pub(crate) fn remove(&mut self) {
+        if self.held {
+            self.shared.lock().entries.remove(&self.doc);
+            self.held = false;
+        }
+    }
+
+    /// Marks the document, until the process ends.
+    pub(crate) fn quarantine(&mut self) {
+        self.shared.lock().entries.insert(self.doc.clone(), Entry::Quarantined);
+        Counters::add(&self.shared.counters.quarantined, 1);
+        self.held = false;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(doc = %self.doc, "a document task met an internal error, the document is quarantined");
+            self.quarantine();
+        }
+        // Otherwise it is only still there if the runtime ends before the task.
+        self.remove();
+        Counters::sub(&self.shared.counters.documents, 1);
+        self.shared.lock().tasks -= 1;
+        self.shared.ended.notify_waiters();
+    }
+}

@@ -1,0 +1,100 @@
+//! What can be asked of a document task, and the queue it waits in.
+//!
+//! One queue, so that a session's messages and its leaving stay in order. What carries content takes space in
+//! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
+//! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
+//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Durable` for a commit, one
+//! `Snapshot` for a request).
+
+use std::sync::Arc;
+
+use quire_persistence::Seq;
+use quire_sync_protocol::{ClientId, Clock, Message, SessionId, SessionSetup, Update};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::error::JoinError;
+use super::handle::Seat;
+use crate::store::writer::Durable;
+
+/// What a message costs beside its bytes.
+const MESSAGE_BYTES: usize = 128;
+
+/// What can be asked of a document task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Attach a session.
+    Join { setup: SessionSetup, reply: oneshot::Sender<Result<Seat, JoinError>> },
+    /// These messages came from a session.
+    Deliver { session: SessionId, messages: Vec<Message>, space: Space },
+    /// A session's connection has written all that was in its outbox. Only sent if the task waits for it.
+    Written { session: SessionId },
+    /// A session ends; what it delivered before comes first. `done` goes when it has ended.
+    Leave { session: SessionId, done: Option<oneshot::Sender<()>> },
+    /// An update that came without a session. The reply comes when it is durable.
+    Apply { update: Update, space: Space, reply: oneshot::Sender<Result<Seq, JoinError>> },
+    /// Encode everything; `None` if the document was never stored.
+    Snapshot { reply: oneshot::Sender<Option<Update>> },
+    /// From the writer: everything up to here is durable.
+    Durable(Durable),
+}
+
+/// Space in a mailbox, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Space {
+    bytes: usize,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Space {
+    /// The size of what it was taken for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// The sending side. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    commands: mpsc::UnboundedSender<Command>,
+    space: Arc<Semaphore>,
+    capacity: u32,
+}
+
+/// The task is gone.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Mailbox {
+    /// A mailbox with space for this many bytes, beyond one command, and its receiving side.
+    pub(crate) fn new(capacity: usize) -> (Self, mpsc::UnboundedReceiver<Command>) {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
+        // Always below the semaphore's own bound, which is 2^61 or, on 32 bits, 2^29.
+        let permits = (capacity as usize).min(Semaphore::MAX_PERMITS);
+        (Self { commands, space: Arc::new(Semaphore::new(permits)), capacity }, receiver)
+    }
+
+    /// Waits for space, in the order of arrival. What is larger than the whole mailbox waits until it is empty.
+    pub(crate) async fn space(&self, bytes: usize) -> Result<Space, Gone> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
+        let permit = Arc::clone(&self.space).acquire_many_owned(permits).await.map_err(|_| Gone)?;
+        Ok(Space { bytes, _permit: permit })
+    }
+
+    /// Puts a command in. Never waits.
+    pub(crate) fn send(&self, command: Command) -> Result<(), Gone> {
+        self.commands.send(command).map_err(|_| Gone)
+    }
+}
+
+/// What these messages cost in a mailbox.
+pub(crate) fn message_bytes(messages: &[Message]) -> usize {
+    let bytes = messages.iter().map(|message| match message {
+        Message::SyncStep1(state_vector) => state_vector.iter().count() * size_of::<(ClientId, Clock)>(),
+        Message::SyncStep2(update) | Message::Update(update) => update.bytes().len(),
+        Message::Awareness(presence) => presence.bytes().len(),
+        Message::QueryAwareness => 0,
+        Message::Denied(reason) => reason.len(),
+    });
+    bytes.map(|bytes| bytes + MESSAGE_BYTES).sum()
+}

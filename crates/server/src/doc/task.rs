@@ -1,0 +1,294 @@
+//! One task drives one document through its [life](super::lifecycle): it loads a room, serves it, makes everything
+//! durable, and ends.
+//!
+//! The task is the only owner of the room, so there is no lock around a document. What it does between two awaits is a
+//! [batch](super::batch); this file says when batches run and what follows from them.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Instant;
+
+use quire_sync_protocol::Room;
+use tokio::sync::{mpsc, watch};
+
+use super::batch::{Batch, Desk};
+use super::counters::Counters;
+use super::directory::{Place, Readiness};
+use super::error::{CloseReason, JoinError, OpenError};
+use super::lifecycle::{Event, Failure, Life, Phase};
+use super::mailbox::{Command, Mailbox};
+
+/// Work on this many bytes takes long enough (about a millisecond and more) that the runtime should know of it: other
+/// documents' tasks then move to another thread.
+const HEAVY_BYTES: usize = 512 << 10;
+
+/// Drives one document.
+#[derive(Debug)]
+pub(crate) struct Task {
+    place: Place,
+    commands: mpsc::UnboundedReceiver<Command>,
+    ready: watch::Sender<Readiness>,
+    draining: watch::Receiver<bool>,
+    life: Life,
+    desk: Desk,
+}
+
+impl Task {
+    pub(crate) fn new(
+        place: Place,
+        mailbox: Mailbox,
+        commands: mpsc::UnboundedReceiver<Command>,
+        ready: watch::Sender<Readiness>,
+    ) -> Self {
+        let draining = place.shared.draining.subscribe();
+        let life = Life::new(place.shared.config.idle_unload);
+        let desk = Desk::new(&place.shared, &place.doc, mailbox);
+        Self { place, commands, ready, draining, life, desk }
+    }
+
+    /// Runs to the end of the document's life.
+    pub(crate) async fn run(mut self) {
+        while self.life.phase == Phase::Loading {
+            if let Some(room) = self.load().await {
+                self.serve(room).await;
+            }
+            self.end_sessions();
+            self.settle().await;
+        }
+        self.place.remove();
+        self.turn_all_away();
+    }
+
+    /// Loads the room, unless the server goes down meanwhile.
+    async fn load(&mut self) -> Option<Room> {
+        let config = self.place.shared.config.room.clone();
+        let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
+            let mut room = Room::new(config);
+            let mut bytes = 0;
+            for update in &content.updates {
+                room.load(update);
+                bytes += update.bytes().len();
+            }
+            (room, content.epoch, content.seq, bytes, content.updates.len())
+        });
+        let outcome = tokio::select! {
+            outcome = load => outcome,
+            () = going_down(&mut self.draining) => {
+                self.ready.send_replace(Readiness::Failed(OpenError::Draining));
+                self.advance(Event::Drain);
+                return None;
+            }
+        };
+        let doc = &self.place.doc;
+        match outcome {
+            Ok((room, epoch, seq, bytes, updates)) => {
+                Counters::add(&self.place.shared.counters.loads, 1);
+                tracing::debug!(%doc, %epoch, %seq, bytes, updates, "loaded");
+                self.desk.restart(epoch, seq, bytes, updates);
+                self.ready.send_replace(Readiness::Ready);
+                self.advance(Event::Loaded);
+                Some(room)
+            }
+            Err(error) => {
+                Counters::add(&self.place.shared.counters.load_failures, 1);
+                tracing::error!(%doc, ?error, "a document could not be loaded");
+                let error = OpenError::from(error);
+                // Removed first: whoever hears of the failure and asks again gets another load.
+                self.place.remove();
+                self.ready.send_replace(Readiness::Failed(error.clone()));
+                self.advance(Event::LoadFailed(error));
+                None
+            }
+        }
+    }
+
+    /// Runs batches until the document retires, fails or the server goes down.
+    async fn serve(&mut self, mut room: Room) {
+        let mut timeout = None;
+        while matches!(self.life.phase, Phase::Active | Phase::Idle { .. } | Phase::Retiring) {
+            let due = earliest([timeout, self.idle_until(), self.desk.compaction_at()]);
+            let wake = tokio::select! {
+                biased;
+                () = going_down(&mut self.draining) => Wake::GoingDown,
+                batch = self.desk.next_batch(&mut self.commands) => Wake::Batch(batch),
+                () = sleep_until(due) => Wake::Due,
+            };
+            let batch = match wake {
+                Wake::Batch(batch) => batch,
+                Wake::Due => Batch::default(),
+                Wake::GoingDown => {
+                    self.take_the_rest(&mut room);
+                    self.advance(Event::Drain);
+                    return;
+                }
+            };
+            let Ok(wanted) = self.run_batch(&mut room, batch) else {
+                self.advance(Event::Panicked);
+                return;
+            };
+            timeout = wanted;
+            if !self.commands.is_empty() {
+                // Taking what waits needs no await, so that a busy document would never let others run.
+                tokio::task::yield_now().await;
+            }
+            self.advance(if self.desk.is_vacant() { Event::Vacant } else { Event::Occupied });
+            self.advance(Event::Tick);
+            if self.life.phase == Phase::Retiring && self.desk.is_settled() {
+                let Self { place, desk, commands, .. } = self;
+                if place.release(|| commands.is_empty() && !desk.has_aside()) {
+                    desk.retire();
+                    self.advance(Event::Released);
+                } else {
+                    self.advance(Event::Wanted);
+                }
+            }
+        }
+    }
+
+    /// Runs one batch and returns when the room wants to be called again.
+    fn run_batch(&mut self, room: &mut Room, batch: Batch) -> Result<Option<Instant>, Panicked> {
+        let now = now();
+        let heavy = self.desk.weight(&batch) >= HEAVY_BYTES;
+        let work = || {
+            // A room that panicked is never used again, and the desk's own state does not depend on it.
+            panic::catch_unwind(AssertUnwindSafe(|| {
+                self.desk.process(room, batch, now);
+                room.poll_timeout()
+            }))
+        };
+        run_blocking(heavy, work).map_err(|_| {
+            Counters::add(&self.place.shared.counters.panics, 1);
+            tracing::error!(doc = %self.place.doc, "a room met an internal error and is thrown away");
+            Panicked
+        })
+    }
+
+    /// Before the sessions end because the server goes down: what they have delivered is taken.
+    fn take_the_rest(&mut self, room: &mut Room) {
+        // Not what comes in meanwhile, or this might never end.
+        let mut left = self.commands.len();
+        while left > 0 {
+            let batch = self.desk.waiting_batch(&mut self.commands);
+            left = if batch.len() == 0 { 0 } else { left.saturating_sub(batch.len()) };
+            if self.run_batch(room, batch).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// At the end: nobody is left to wait for an answer.
+    fn turn_all_away(&mut self) {
+        let reason = match (&self.life.phase, *self.draining.borrow()) {
+            (Phase::Failed(Failure::Quarantined), _) => JoinError::Quarantined,
+            (_, true) => JoinError::Draining,
+            (_, false) => JoinError::Rebuilding,
+        };
+        self.commands.close();
+        while let Some(command) = self.desk.take_aside().or_else(|| self.commands.try_recv().ok()) {
+            self.desk.turn_away(command, reason);
+        }
+    }
+
+    /// Ends the sessions of a room that is no more, with a reason that tells their clients what to do.
+    fn end_sessions(&mut self) {
+        let doc = &self.place.doc;
+        let reason = match &self.life.phase {
+            Phase::Draining => CloseReason::Restart,
+            Phase::Failed(Failure::Quarantined) => {
+                tracing::error!(%doc, "a second internal error: the document is quarantined, its log stays as it is");
+                self.place.quarantine();
+                CloseReason::Quarantined
+            }
+            // In the last three there are none.
+            Phase::Rebuilding
+            | Phase::Loading
+            | Phase::Active
+            | Phase::Idle { .. }
+            | Phase::Retiring
+            | Phase::Failed(Failure::Load(_))
+            | Phase::Gone => CloseReason::Rebuilding,
+        };
+        self.desk.end_sessions(reason);
+    }
+
+    /// Waits, without a room, until everything is durable. Who wants to join a document that is being rebuilt waits;
+    /// others are turned away.
+    async fn settle(&mut self) {
+        while !self.desk.is_settled() {
+            let command = tokio::select! {
+                command = self.commands.recv() => command,
+                () = going_down(&mut self.draining), if self.life.phase == Phase::Rebuilding => {
+                    self.advance(Event::Drain);
+                    continue;
+                }
+            };
+            match (&self.life.phase, command) {
+                // The desk keeps a sender.
+                (_, None) => return,
+                (Phase::Rebuilding, Some(command)) => self.desk.defer(command),
+                (Phase::Failed(Failure::Quarantined), Some(command)) => {
+                    self.desk.turn_away(command, JoinError::Quarantined);
+                }
+                (_, Some(command)) => self.desk.turn_away(command, JoinError::Draining),
+            }
+        }
+        self.advance(Event::Settled);
+    }
+
+    fn advance(&mut self, event: Event) {
+        let before = self.life.phase.clone();
+        self.life = self.life.clone().on(event, now());
+        if std::mem::discriminant(&before) != std::mem::discriminant(&self.life.phase) {
+            tracing::debug!(doc = %self.place.doc, from = ?before, to = ?self.life.phase, "document");
+        }
+    }
+
+    fn idle_until(&self) -> Option<Instant> {
+        if let Phase::Idle { until } = self.life.phase { Some(until) } else { None }
+    }
+}
+
+/// Why a serving task wakes up.
+#[derive(Debug)]
+enum Wake {
+    /// There are commands.
+    Batch(Batch),
+    /// A timer of the room, of the document's life or of compaction is due.
+    Due,
+    /// The server goes down.
+    GoingDown,
+}
+
+/// The room met an error of ours.
+#[derive(Debug)]
+struct Panicked;
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn earliest(times: [Option<Instant>; 3]) -> Option<Instant> {
+    times.into_iter().flatten().min()
+}
+
+/// Waits until the server goes down. Cancel safe.
+async fn going_down(draining: &mut watch::Receiver<bool>) {
+    // An error would mean that the directory is gone, which this task holds.
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Runs work of many milliseconds without holding up what else the runtime would do on this thread.
+fn run_blocking<T>(heavy: bool, work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    if heavy && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
+}

@@ -1,0 +1,156 @@
+//! What clients are told when something goes wrong.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use quire_sync_protocol::DocIdError;
+use serde::Serialize;
+
+use super::Response;
+
+/// Why a request is not answered as asked. The text says what to do, and nothing of the inside.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("there is no such page; editors connect by WebSocket at /ws/NAME")]
+    NoSuchPage,
+    #[error("this path answers {allow} only")]
+    MethodNotAllowed { allow: &'static str },
+    #[error(
+        "the document name has a % that is not followed by two hexadecimal digits; encode names with encodeURIComponent"
+    )]
+    BadEscape,
+    #[error("the document name is not valid UTF-8; encode names with encodeURIComponent")]
+    NotUtf8,
+    #[error("{0}")]
+    BadName(DocIdError),
+    #[error("a query parameter cannot be understood: {0}")]
+    BadQuery(String),
+    #[error("the document does not exist")]
+    UnknownDocument,
+    #[error("the document has no root of that name")]
+    UnknownRoot,
+    #[error("{0}")]
+    WrongType(String),
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("the document is stored, but holds something that cannot be shown")]
+    Unreadable,
+    #[error("the server is busy, try again in a moment")]
+    Busy,
+    #[error("reading the document took too long or too much memory; ask for one root instead of all")]
+    TooHard,
+    #[error("the document cannot be loaded at present; the server's log says why")]
+    Unavailable,
+    #[error("as many editors are connected as the server allows; try again later")]
+    TooManyConnections,
+    #[error("the server is restarting, try again in a moment")]
+    Restarting,
+    #[error("an internal error happened; the server's log says more")]
+    Internal,
+    #[error("{0}")]
+    BadHandshake(&'static str),
+    #[error("this server speaks version 13 of the WebSocket protocol")]
+    BadWebSocketVersion,
+    #[error("{0}")]
+    NotADocument(&'static str),
+}
+
+/// How long clients are asked to wait before they try again, where that may help.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+impl ApiError {
+    /// The status, and the word for programs. The words are part of the API; the texts are not.
+    pub(crate) fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NoSuchPage => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::BadEscape | Self::NotUtf8 | Self::BadName(_) => {
+                (StatusCode::BAD_REQUEST, "bad_document_name")
+            }
+            Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
+            Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
+            Self::UnknownRoot => (StatusCode::NOT_FOUND, "unknown_root"),
+            Self::WrongType(_) => (StatusCode::BAD_REQUEST, "wrong_type"),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::Unreadable => (StatusCode::UNPROCESSABLE_ENTITY, "unreadable"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::TooHard => (StatusCode::SERVICE_UNAVAILABLE, "too_hard"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
+            Self::Restarting => (StatusCode::SERVICE_UNAVAILABLE, "restarting"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::BadHandshake(_) => (StatusCode::BAD_REQUEST, "bad_handshake"),
+            Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
+            Self::NotADocument(_) => (StatusCode::NOT_FOUND, "not_a_document"),
+        }
+    }
+
+    /// The answer: `{"error": {"code": "..", "message": ".."}}`.
+    pub(crate) fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            error: Details,
+        }
+        #[derive(Serialize)]
+        struct Details {
+            code: &'static str,
+            message: String,
+        }
+        let (status, code) = self.status_and_code();
+        let body = Body { error: Details { code, message: self.to_string() } };
+        let mut response = json(status, &body);
+        let mut set = |name: HeaderName, value| {
+            response.headers_mut().insert(name, value);
+        };
+        match self {
+            Self::MethodNotAllowed { allow } => set(header::ALLOW, HeaderValue::from_static(allow)),
+            Self::BadWebSocketVersion => {
+                set(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                set(header::UPGRADE, HeaderValue::from_static("websocket"));
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                set(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// An answer in JSON that no cache keeps.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let Ok(text) = serde_json::to_string(body) else {
+        // The bodies of this module are plain structs, which always serialise.
+        return ApiError::Internal.into_response();
+    };
+    answer(status, "application/json", text)
+}
+
+/// An answer that no cache keeps.
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn errors_are_json_with_a_code_and_a_text() {
+        let response = ApiError::Busy.into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "2");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(
+            body,
+            r#"{"error":{"code":"busy","message":"the server is busy, try again in a moment"}}"#
+        );
+    }
+}

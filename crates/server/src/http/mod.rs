@@ -1,0 +1,82 @@
+//! The HTTP routes, as warp filters.
+//!
+//! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
+
+mod content;
+mod error;
+mod health;
+mod pages;
+
+use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use ::http::{Method, StatusCode};
+use quire_view::Pool;
+use warp::Filter as _;
+use warp::filters::BoxedFilter;
+use warp::path::FullPath;
+
+pub(crate) use error::ApiError;
+
+use crate::accept::Routes;
+use crate::auth::Policy;
+use crate::doc::Directory;
+
+/// An answer of the server.
+pub(crate) type Response = warp::reply::Response;
+
+/// What the routes work with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) directory: Directory,
+    pub(crate) pool: Pool,
+    pub(crate) policy: Policy,
+}
+
+/// All routes, with an answer for whatever matches none.
+pub(crate) fn routes(context: &Context) -> Routes {
+    let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    Routes::new(warp::service(answers.or(nothing()).unify()))
+}
+
+/// Passes requests that only read.
+fn reading() -> BoxedFilter<()> {
+    warp::method()
+        .and_then(async |method: Method| {
+            if method == Method::GET || method == Method::HEAD {
+                Ok(())
+            } else {
+                Err(warp::reject::not_found())
+            }
+        })
+        .untuple_one()
+        .boxed()
+}
+
+/// The last route: says why none before it matched.
+fn nothing() -> BoxedFilter<(Response,)> {
+    warp::path::full()
+        .and(warp::method())
+        .map(|path: FullPath, method: Method| {
+            let path = path.as_str();
+            let exists = pages::exists(path) || health::exists(path) || content::name(path).is_some();
+            let error = if exists && method != Method::GET && method != Method::HEAD {
+                ApiError::MethodNotAllowed { allow: "GET, HEAD" }
+            } else {
+                ApiError::NoSuchPage
+            };
+            error.into_response()
+        })
+        .boxed()
+}
+
+/// Headers that every answer carries unless its route has set others.
+pub(crate) fn secure(headers: &mut HeaderMap) {
+    const DEFAULTS: [(HeaderName, &str); 3] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        // An answer that is no page of ours runs nothing and is shown in no frame, whatever a document holds.
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
+    ];
+    for (name, value) in DEFAULTS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,261 @@
+//! The server as a whole: what it is made of, and how it begins and ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quire_persistence::DocumentStore;
+use quire_sync_protocol::{Limits, RoomConfig};
+use quire_view::{Pool, PoolConfig};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::accept::{self, Edge};
+use crate::auth::Policy;
+use crate::config::Config;
+use crate::doc::{Directory, DirectoryConfig};
+use crate::http;
+pub use crate::shutdown::Shutdown;
+use crate::store::StoreFaults;
+use crate::tasks::Tasks;
+use crate::transport::{self, Upgrades};
+
+/// Connections beyond those of editors: for health checks, pages and the HTTP API.
+const OTHER_SOCKETS: usize = 512;
+
+/// Files that the process needs beside its connections: the store, logs, pipes to workers.
+const OTHER_FILES: u64 = 256;
+
+/// From the first word to stop: until then connections may end in good order.
+const CONNECTIONS_END: Duration = Duration::from_secs(4);
+
+/// From the first word to stop: until then documents may be made durable. The process is to be gone within 10 s.
+const STORING_ENDS: Duration = Duration::from_millis(9_300);
+
+/// A server that is bound to its address and not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    directory: Directory,
+    edge: Edge,
+    limits: accept::Limits,
+    tasks: Tasks,
+    /// Tells connections to end.
+    stop: CancellationToken,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("cannot open the store: {0}")]
+    Store(#[from] quire_persistence::OpenError),
+    /// The threads of the store cannot be started.
+    #[error("cannot start the document layer: {0}")]
+    Directory(#[source] io::Error),
+    /// The path of this program, which also does the work of view workers, is not known.
+    #[error("cannot find the program to start as view worker: {0}")]
+    Program(#[source] io::Error),
+}
+
+/// Runs a server from beginning to end.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
+    Server::bind(config).await?.run(shutdown).await;
+    Ok(())
+}
+
+impl Server {
+    /// Opens the store and the address. Connections queue up from now on and are served by [`Server::run`].
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let spec = config.store.clone();
+        // Recovery after a crash reads and writes; not a thing for a thread of the runtime.
+        let store = tokio::task::spawn_blocking(move || quire_persistence::open(&spec)).await;
+        let store = store.map_err(|error| StartError::Directory(io::Error::other(error)))??;
+        Self::bind_with(config, store).await
+    }
+
+    /// Like [`Server::bind`] with a store of the caller's own, whatever the configuration says.
+    pub async fn bind_with(config: Config, store: Arc<dyn DocumentStore>) -> Result<Self, StartError> {
+        let address = config.listen;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let program = match &config.worker {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().map_err(StartError::Program)?,
+        };
+        let directory = directory(&config, store).map_err(StartError::Directory)?;
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let policy = Policy::Open;
+        let context = http::Context { directory: directory.clone(), pool: pool(&config, program), policy };
+        let settings = transport::Settings {
+            max_connections: config.max_connections,
+            limits: limits(&config),
+            keepalive: config.keepalive,
+        };
+        let upgrades = Upgrades::new(directory.clone(), policy, settings, tasks.clone(), stop.clone());
+        let limits = accept::Limits {
+            sockets: config.max_connections + OTHER_SOCKETS,
+            header_timeout: config.header_timeout,
+            write_timeout: config.write_timeout,
+        };
+        raise_file_limit(limits.sockets);
+        Ok(Self {
+            listener,
+            address,
+            directory,
+            edge: Edge::new(upgrades, http::routes(&context)),
+            limits,
+            tasks,
+            stop,
+        })
+    }
+
+    /// The address, with the real port if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is told to stop. Returns when connections are closed and documents are durable, at the latest 10 s after.
+    pub async fn run(self, shutdown: Shutdown) {
+        let Self { listener, address, directory, edge, limits, tasks, stop } = self;
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            "open http://{address} in a browser for a page to try it on"
+        );
+        let accepting = accept::run(listener, edge, limits, tasks.clone(), stop.clone());
+        let mut accepting = tokio::spawn(accepting);
+        tokio::select! {
+            () = shutdown.begun() => {}
+            // It ends only after `stop`, unless it panicked; then nothing can be served any more.
+            _ = &mut accepting => error!("connections are no longer accepted, stopping"),
+        }
+        let begun = Instant::now();
+        stop.cancel();
+        tokio::select! {
+            ended = timeout_at(begun + CONNECTIONS_END, tasks.ended()) => if ended.is_err() {
+                warn!(connections = tasks.running(), "connections did not end in time and are cut");
+            },
+            () = shutdown.hurried() => {}
+        }
+        tasks.cut();
+        let deadline = begun + STORING_ENDS;
+        let drained = directory.drain(deadline.into_std()).await;
+        if drained.unsaved == 0 {
+            info!("stopped, everything is stored");
+        } else {
+            warn!(
+                documents = drained.unsaved,
+                "stopped, the last edits of some documents are not stored and were never confirmed"
+            );
+        }
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits { frame_bytes: config.max_message, ..Limits::default() }
+}
+
+fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Directory> {
+    let config = DirectoryConfig {
+        room: RoomConfig { limits: limits(config), ..RoomConfig::default() },
+        idle_unload: config.idle_unload,
+        outbox_bytes: config.outbox,
+        faults: StoreFaults { delay: config.store_delay, ..StoreFaults::default() },
+        ..DirectoryConfig::default()
+    };
+    Directory::new(config, store)
+}
+
+fn pool(config: &Config, program: PathBuf) -> Pool {
+    Pool::new(PoolConfig {
+        workers: config.view_workers,
+        timeout: config.view_timeout,
+        memory_bytes: config.view_memory as u64,
+        ..PoolConfig::new(program, ["view-worker"])
+    })
+}
+
+/// Every connection is an open file, and the usual limit of 1024 is a default from times of few of them; the system's hard
+/// limit is what counts.
+fn raise_file_limit(sockets: usize) {
+    let wanted = sockets as u64 + OTHER_FILES;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit < wanted => warn!(
+            limit,
+            wanted, "the system allows fewer open files than the connections may need; see `ulimit -n`"
+        ),
+        Ok(_) => {}
+        Err(error) => warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::config::Raw;
+
+    const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n";
+
+    async fn server(sockets: usize) -> Server {
+        let config = Config::resolve(&Raw::of([("listen", "127.0.0.1:0"), ("store", "memory")])).unwrap();
+        let mut server = Server::bind(config).await.unwrap();
+        server.limits.sockets = sockets;
+        server
+    }
+
+    async fn answers(stream: &mut TcpStream) -> bool {
+        stream.write_all(REQUEST).await.unwrap();
+        timeout_at(Instant::now() + Duration::from_secs(20), stream.read_u8()).await.unwrap().is_ok()
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_wait_for_a_place() {
+        let server = server(1).await;
+        let (address, shutdown) = (server.address(), Shutdown::new());
+        let running = tokio::spawn(server.run(shutdown.clone()));
+        let mut first = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut first).await);
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(REQUEST).await.unwrap();
+        let early = timeout_at(Instant::now() + Duration::from_millis(300), second.read_u8()).await;
+        assert!(early.is_err(), "{early:?}");
+        drop(first);
+        assert!(answers(&mut second).await);
+        shutdown.begin();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_hurried_stop_waits_for_no_connection() {
+        let server = server(1).await;
+        let (address, shutdown) = (server.address(), Shutdown::new());
+        let tasks = server.tasks.clone();
+        tasks.spawn(std::future::pending());
+        let running = tokio::spawn(server.run(shutdown.clone()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut stream).await);
+        let start = Instant::now();
+        shutdown.begin();
+        shutdown.hurry();
+        running.await.unwrap();
+        assert!(start.elapsed() < CONNECTIONS_END, "{:?}", start.elapsed());
+        tasks.ended().await;
+    }
+}

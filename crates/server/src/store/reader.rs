@@ -1,0 +1,76 @@
+//! Loading documents on a bounded number of blocking threads.
+//!
+//! The bound is there for memory: a load holds the stored bytes and the replica made from them. Documents that
+//! are already in memory are not concerned by a load, however long it takes.
+
+use std::sync::Arc;
+
+use quire_persistence::{DocumentStore, Epoch, Seq, StoreError};
+use quire_sync_protocol::{DocId, Update};
+use tokio::sync::Semaphore;
+
+/// What is stored of a document, walked from end to end. Nothing at all if it was never stored.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub(crate) epoch: Epoch,
+    /// The last update contained; 0 if there is none.
+    pub(crate) seq: Seq,
+    /// The snapshot and the updates after it.
+    pub(crate) updates: Vec<Update>,
+}
+
+/// Why a document could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LoadError {
+    /// The store could not be read; another attempt may succeed.
+    Unavailable(String),
+    /// What is stored is not what was written.
+    Damaged(String),
+    /// The code that loads panicked.
+    Panicked,
+}
+
+/// Loads documents. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    store: Arc<dyn DocumentStore>,
+    loads: Arc<Semaphore>,
+}
+
+impl Reader {
+    /// At most `loads` at the same time; the others wait in turn.
+    pub(crate) fn new(store: Arc<dyn DocumentStore>, loads: usize) -> Self {
+        Self { store, loads: Arc::new(Semaphore::new(loads.clamp(1, Semaphore::MAX_PERMITS))) }
+    }
+
+    /// Loads the document and makes something of it, both on a blocking thread. If the caller goes away, a load that
+    /// has begun runs to its end.
+    pub(crate) async fn load<T: Send + 'static>(
+        &self,
+        doc: DocId,
+        make: impl FnOnce(Content) -> T + Send + 'static,
+    ) -> Result<T, LoadError> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.loads).acquire_owned().await.map_err(|_| LoadError::Panicked)?;
+        let store = Arc::clone(&self.store);
+        let loading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            content(&*store, &doc).map(make)
+        });
+        loading.await.unwrap_or(Err(LoadError::Panicked))
+    }
+}
+
+fn content(store: &dyn DocumentStore, doc: &DocId) -> Result<Content, LoadError> {
+    let stored = match store.load(doc) {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return Ok(Content { epoch: Epoch::FIRST, seq: Seq::default(), updates: Vec::new() }),
+        Err(error @ StoreError::Engine(_)) => return Err(LoadError::Unavailable(error.to_string())),
+        Err(error) => return Err(LoadError::Damaged(error.to_string())),
+    };
+    let updates = stored.snapshot.into_iter().chain(stored.updates).map(Update::parse);
+    let updates = updates.collect::<Result<_, _>>().map_err(|error| {
+        LoadError::Damaged(format!("document {:?} holds something that is no update: {error}", doc.as_str()))
+    })?;
+    Ok(Content { epoch: stored.epoch, seq: stored.seq, updates })
+}

@@ -1,0 +1,413 @@
+//! The one thread that writes: appends of all documents, one commit and one sync for many.
+//!
+//! Each document has a [`DocumentLog`], a queue of its own whose length its document task bounds (it takes no further
+//! edits while too many bytes wait, see `unsaved_bytes` in [`DirectoryConfig`](crate::doc::DirectoryConfig)). The writer has a
+//! queue of the logs that hold something, each at most once, so a push never waits, documents take turns, and within
+//! one document the order is kept. What cannot be written stays at the head of its log and is tried again
+//! ([`schedule`](super::schedule)); nothing is dropped and nothing overtakes it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use quire_persistence::{Append, DocumentStore, Epoch, Seq};
+use quire_sync_protocol::{DocId, Ticket};
+use tokio::sync::watch;
+
+use super::schedule::{Schedule, Turn};
+use super::{StoreFaults, StoreStatus};
+use crate::doc::Counters;
+
+/// Updates in one commit. Beyond this a commit costs more by its size than it saves by sharing a sync.
+const BATCH_UPDATES: usize = 1024;
+
+/// Bytes in one commit, beyond one update.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// A commit that takes longer than this is reported like one that failed: a device that hangs says nothing.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// Everything of a document up to here is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Durable {
+    /// The room's number of the last append.
+    pub(crate) ticket: Ticket,
+    /// Its place in the stored log.
+    pub(crate) seq: Seq,
+}
+
+/// The writer thread's owner. Dropping it lets the thread write what waits, then end.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    ended: watch::Receiver<bool>,
+}
+
+/// The appends of one document that wait for the writer. Its owner is the document's task; what waits when it is
+/// dropped is written nevertheless.
+#[derive(Debug)]
+pub(crate) struct DocumentLog {
+    log: Arc<Log>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Documents with something unwritten.
+    unsaved: AtomicUsize,
+    /// Bytes unwritten, of all documents.
+    unsaved_bytes: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct State {
+    schedule: Schedule<Arc<Log>>,
+    /// Since when, and why, appends fail; the number of documents is the schedule's.
+    failure: Option<(SystemTime, String)>,
+    /// When the commit that is running began.
+    commit_began: Option<SystemTime>,
+    /// End when nothing waits any more, or nothing but suspects.
+    stopping: bool,
+}
+
+struct Log {
+    doc: DocId,
+    pending: Mutex<Pending>,
+    acknowledge: Box<dyn Fn(Durable) + Send + Sync>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    appends: VecDeque<(Ticket, Epoch, Bytes)>,
+    bytes: usize,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("doc", &self.doc).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(
+        store: Arc<dyn DocumentStore>,
+        faults: StoreFaults,
+        counters: Arc<Counters>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                schedule: Schedule::new(),
+                failure: None,
+                commit_began: None,
+                stopping: false,
+            }),
+            wake: Condvar::new(),
+            unsaved: AtomicUsize::new(0),
+            unsaved_bytes: AtomicUsize::new(0),
+        });
+        let (end, ended) = watch::channel(false);
+        let thread = Thread { shared: Arc::clone(&shared), store, faults, counters };
+        thread::Builder::new().name("quire-writer".into()).spawn(move || {
+            if panic::catch_unwind(AssertUnwindSafe(|| thread.run())).is_err() {
+                tracing::error!(
+                    "the writer thread met an internal error, nothing is stored any more: restart"
+                );
+                let reason = "the writer thread has ended".into();
+                thread.shared.lock().failure = Some((SystemTime::now(), reason));
+            }
+            // Nobody may be waiting for this.
+            let _ = end.send(true);
+        })?;
+        Ok(Self { shared, ended })
+    }
+
+    /// A log for this document. `acknowledge` is called on the writer's thread, in order, and must not block.
+    pub(crate) fn log(
+        &self,
+        doc: DocId,
+        acknowledge: impl Fn(Durable) + Send + Sync + 'static,
+    ) -> DocumentLog {
+        let log = Log { doc, pending: Mutex::default(), acknowledge: Box::new(acknowledge) };
+        DocumentLog { log: Arc::new(log), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Whether appends succeed.
+    pub(crate) fn status(&self) -> StoreStatus {
+        self.shared.lock().status(SystemTime::now())
+    }
+
+    /// Documents with something unwritten.
+    pub(crate) fn unsaved_documents(&self) -> usize {
+        self.shared.unsaved.load(Ordering::Acquire)
+    }
+
+    /// Lets the thread write what waits, without waiting for a failing store, and waits until it has ended.
+    pub(crate) async fn stop(&self) {
+        self.shared.stop();
+        // An error would mean that the thread is gone, which is what is waited for.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+impl State {
+    fn status(&self, now: SystemTime) -> StoreStatus {
+        // The documents that are being written at this moment are in no queue.
+        let documents = self.schedule.suspects().max(1);
+        // A clock that was set back makes nothing old.
+        let old = |began: &SystemTime| now.duration_since(*began).is_ok_and(|age| age > STALLED);
+        match (&self.failure, self.commit_began.filter(old)) {
+            (Some((since, reason)), _) => {
+                StoreStatus::Failing { since: *since, reason: reason.clone(), documents }
+            }
+            (None, Some(since)) => {
+                StoreStatus::Failing { since, reason: "a commit has not come to its end".into(), documents }
+            }
+            (None, None) => StoreStatus::Healthy,
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+impl DocumentLog {
+    /// Adds an update; returns at once. It is acknowledged when it is durable.
+    pub(crate) fn push(&self, ticket: Ticket, epoch: Epoch, update: Bytes) {
+        self.shared.unsaved_bytes.fetch_add(update.len(), Ordering::AcqRel);
+        let first = {
+            let mut pending = lock(&self.log.pending);
+            pending.bytes += update.len();
+            pending.appends.push_back((ticket, epoch, update));
+            pending.appends.len() == 1
+        };
+        if first {
+            self.shared.unsaved.fetch_add(1, Ordering::AcqRel);
+            self.shared.lock().schedule.add(Arc::clone(&self.log));
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Bytes of this document that are not durable yet.
+    pub(crate) fn unsaved_bytes(&self) -> usize {
+        lock(&self.log.pending).bytes
+    }
+
+    /// Bytes of all documents that are not durable yet.
+    pub(crate) fn unsaved_bytes_of_all(&self) -> usize {
+        self.shared.unsaved_bytes.load(Ordering::Acquire)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn stop(&self) {
+        self.lock().stopping = true;
+        self.wake.notify_one();
+    }
+}
+
+/// A poisoned lock is taken as it is: nothing that can panic runs while these states are half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What runs on the thread.
+struct Thread {
+    shared: Arc<Shared>,
+    store: Arc<dyn DocumentStore>,
+    faults: StoreFaults,
+    counters: Arc<Counters>,
+}
+
+/// Part of a log that is being written.
+struct Share {
+    log: Arc<Log>,
+    updates: usize,
+}
+
+/// One commit, with where its updates came from.
+#[derive(Default)]
+struct Batch {
+    appends: Vec<Append>,
+    bytes: usize,
+    shares: Vec<Share>,
+}
+
+/// Why a commit failed.
+struct Failure {
+    doc: Option<DocId>,
+    reason: String,
+}
+
+impl Thread {
+    fn run(&self) {
+        while let Some((batch, suspect)) = self.next_batch() {
+            self.shared.lock().commit_began = Some(SystemTime::now());
+            let outcome = self.commit(&batch.appends);
+            self.shared.lock().commit_began = None;
+            match outcome {
+                Ok(seqs) => self.succeeded(batch, &seqs, suspect),
+                Err(failure) => self.failed(batch, failure),
+            }
+        }
+        if let Err(error) = self.store.flush() {
+            tracing::error!(%error, "the store could not be flushed at the end");
+        }
+    }
+
+    /// Waits for something to write; `None` to end.
+    fn next_batch(&self) -> Option<(Batch, bool)> {
+        let mut state = self.shared.lock();
+        loop {
+            let now = Instant::now();
+            match state.schedule.turn(now) {
+                Turn::Suspect(log) => {
+                    let mut batch = Batch::default();
+                    batch.add(log);
+                    return Some((batch, true));
+                }
+                Turn::Ready => {
+                    let mut batch = Batch::default();
+                    while batch.has_room()
+                        && let Some(log) = state.schedule.take_ready()
+                    {
+                        batch.add(log);
+                    }
+                    return Some((batch, false));
+                }
+                Turn::Wait(_) if state.stopping => return None,
+                Turn::Wait(None) => {
+                    state = self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                Turn::Wait(Some(at)) => {
+                    let pause = at.saturating_duration_since(now);
+                    let waited = self.shared.wake.wait_timeout(state, pause);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+    }
+
+    fn commit(&self, appends: &[Append]) -> Result<Vec<Seq>, Failure> {
+        if !self.faults.delay.is_zero() {
+            thread::sleep(self.faults.delay);
+        }
+        if self.faults.fail.load(Ordering::Relaxed) {
+            return Err(Failure { doc: None, reason: "fault injection".into() });
+        }
+        // An engine that panics must not take the one writer with it.
+        match panic::catch_unwind(AssertUnwindSafe(|| self.store.append(appends))) {
+            Ok(Ok(seqs)) => Ok(seqs),
+            Ok(Err(error)) => Err(Failure { doc: error.doc().cloned(), reason: error.to_string() }),
+            Err(_) => Err(Failure { doc: None, reason: "the storage engine panicked".into() }),
+        }
+    }
+
+    fn succeeded(&self, batch: Batch, seqs: &[Seq], suspect: bool) {
+        Counters::add(&self.counters.commits, 1);
+        Counters::add(&self.counters.appends, batch.appends.len());
+        let mut seqs = seqs.iter();
+        let mut unfinished = Vec::new();
+        for share in batch.shares {
+            let (last, bytes, is_empty) = share.remove_written();
+            self.shared.unsaved_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            // The store returns one seq for each update.
+            if let (Some(ticket), Some(seq)) = (last, seqs.by_ref().take(share.updates).last()) {
+                if is_empty {
+                    self.shared.unsaved.fetch_sub(1, Ordering::AcqRel);
+                }
+                (share.log.acknowledge)(Durable { ticket, seq: *seq });
+            }
+            if !is_empty {
+                unfinished.push(share.log);
+            }
+        }
+        let mut state = self.shared.lock();
+        for log in unfinished {
+            state.schedule.add(log);
+        }
+        if suspect {
+            state.schedule.cleared();
+        }
+        if state.schedule.suspects() == 0 && state.failure.take().is_some() {
+            tracing::info!("the store takes appends again, everything is stored");
+        }
+    }
+
+    fn failed(&self, batch: Batch, failure: Failure) {
+        Counters::add(&self.counters.store_failures, 1);
+        let named = failure.doc.filter(|doc| batch.shares.iter().any(|share| share.log.doc == *doc));
+        let guilty = |log: &Log| named.as_ref().is_none_or(|doc| *doc == log.doc);
+        let mut state = self.shared.lock();
+        let mut suspects = Vec::new();
+        for share in batch.shares.into_iter().rev() {
+            if guilty(&share.log) {
+                suspects.push(share.log);
+            } else {
+                state.schedule.add_front(share.log);
+            }
+        }
+        suspects.reverse();
+        tracing::warn!(
+            documents = suspects.len(),
+            reason = failure.reason,
+            "an append failed, it will be retried"
+        );
+        state.schedule.failed(suspects, Instant::now());
+        let since = state.failure.take().map_or_else(SystemTime::now, |(since, _)| since);
+        state.failure = Some((since, failure.reason));
+    }
+}
+
+impl Share {
+    /// Takes the written updates off the log: the last one's ticket, their bytes, and whether the log is empty now.
+    /// If it is, the next push puts it into the schedule again.
+    fn remove_written(&self) -> (Option<Ticket>, usize, bool) {
+        let mut pending = lock(&self.log.pending);
+        let mut last = None;
+        let mut bytes = 0;
+        for (ticket, _, update) in pending.appends.drain(..self.updates) {
+            last = Some(ticket);
+            bytes += update.len();
+        }
+        pending.bytes -= bytes;
+        (last, bytes, pending.appends.is_empty())
+    }
+}
+
+impl Batch {
+    fn has_room(&self) -> bool {
+        self.appends.len() < BATCH_UPDATES && self.bytes < BATCH_BYTES
+    }
+
+    /// Copies (by reference) what there is room for; at least one update.
+    fn add(&mut self, log: Arc<Log>) {
+        let mut updates = 0;
+        for (_, epoch, update) in &lock(&log.pending).appends {
+            if !self.has_room() {
+                break;
+            }
+            self.bytes += update.len();
+            self.appends.push(Append { doc: log.doc.clone(), epoch: *epoch, update: update.clone() });
+            updates += 1;
+        }
+        self.shares.push(Share { log, updates });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+
+use quire_persistence::engines::MemoryEngine;
+use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan, FaultyEngine};
+use quire_persistence::{Compacted, DocumentInfo, Listed, LocalStore, StoreError, Stored};
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn doc(name: &str) -> DocId {
+    DocId::new(name).unwrap()
+}
+
+/// The store does not look inside, so anything will do.
+fn update(n: u64) -> Bytes {
+    Bytes::copy_from_slice(&n.to_be_bytes())
+}
+
+/// A log whose acknowledgements can be received.
+fn log(writer: &Writer, name: &str) -> (DocumentLog, mpsc::Receiver<Durable>) {
+    let (send, receive) = mpsc::channel();
+    let log = writer.log(doc(name), move |durable| {
+        // A test may have ended.
+        let _ = send.send(durable);
+    });
+    (log, receive)
+}
+
+fn push(log: &DocumentLog, n: u64) {
+    log.push(Ticket(n), Epoch::FIRST, update(n));
+}
+
+fn await_ticket(acknowledged: &mpsc::Receiver<Durable>, ticket: u64) -> Vec<Durable> {
+    let mut all = Vec::new();
+    while all.last().is_none_or(|last: &Durable| last.ticket < Ticket(ticket)) {
+        all.push(acknowledged.recv_timeout(PATIENCE).expect("it is acknowledged in time"));
+    }
+    all
+}
+
+fn start(store: Arc<dyn DocumentStore>, faults: StoreFaults) -> (Writer, Arc<Counters>) {
+    let counters = Arc::<Counters>::default();
+    (Writer::start(store, faults, Arc::clone(&counters)).unwrap(), counters)
+}
+
+#[test]
+fn what_waits_shares_a_commit_and_is_acknowledged_in_order() {
+    let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
+    let faults = StoreFaults { delay: Duration::from_millis(20), ..StoreFaults::default() };
+    let (writer, counters) = start(store.clone(), faults);
+    let (logs, acknowledged): (Vec<_>, Vec<_>) =
+        ["a", "b", "c"].map(|name| log(&writer, name)).into_iter().unzip();
+    for n in 1..=1000 {
+        for log in &logs {
+            push(log, n);
+        }
+    }
+    for acknowledged in &acknowledged {
+        let all = await_ticket(acknowledged, 1000);
+        assert!(all.is_sorted_by_key(|durable| durable.ticket));
+        // Nothing failed, so each update was stored once, at the place of its number.
+        assert!(all.iter().all(|durable| durable.seq.0 == durable.ticket.0));
+    }
+    for name in ["a", "b", "c"] {
+        let stored = store.load(&doc(name)).unwrap().unwrap();
+        assert_eq!(stored.updates, (1..=1000).map(update).collect::<Vec<_>>());
+    }
+    assert_eq!(counters.appends.load(Ordering::Relaxed), 3000);
+    let commits = counters.commits.load(Ordering::Relaxed);
+    assert!(commits < 100, "{commits} commits");
+    assert_eq!(
+        (writer.unsaved_documents(), logs[0].unsaved_bytes(), logs[0].unsaved_bytes_of_all()),
+        (0, 0, 0)
+    );
+}
+
+/// Wherever the engine fails, everything gets into the store, in order, and is acknowledged only then.
+#[test]
+fn a_commit_that_fails_is_repeated() {
+    for effect in [FaultEffect::Refused, FaultEffect::CarriedOut] {
+        for at in 1..12 {
+            let memory = MemoryEngine::new();
+            LocalStore::open(memory.clone()).unwrap();
+            let engine = FaultyEngine::new(memory, FaultPlan { at, effect, duration: FaultDuration::Once });
+            let store = Arc::new(LocalStore::open(engine).unwrap());
+            let (writer, _) = start(store.clone(), StoreFaults::default());
+            let (log, acknowledged) = log(&writer, "a");
+            for n in 1..=20 {
+                push(&log, n);
+                if n % 5 == 0 {
+                    await_ticket(&acknowledged, n);
+                    let stored = store.load(&doc("a"));
+                    // The planned fault may strike here as well.
+                    if let Ok(stored) = stored {
+                        assert!(stored.unwrap().updates.contains(&update(n)), "{effect:?} at {at}");
+                    }
+                }
+            }
+            assert!(store.engine().operations() > at, "the fault was not reached");
+            let mut stored = store.load(&doc("a")).unwrap().unwrap().updates;
+            // What was carried out and reported as failed is there twice, which does no harm.
+            stored.dedup();
+            let mut first = std::collections::BTreeSet::new();
+            stored.retain(|update| first.insert(update.clone()));
+            assert_eq!(stored, (1..=20).map(update).collect::<Vec<_>>(), "{effect:?} at {at}");
+        }
+    }
+}
+
+/// Panics, as an engine with an error of its own may.
+#[derive(Debug)]
+struct PanickingStore {
+    inner: LocalStore<MemoryEngine>,
+    panics: AtomicBool,
+}
+
+impl DocumentStore for PanickingStore {
+    fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError> {
+        self.inner.load(doc)
+    }
+    fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {
+        assert!(!self.panics.load(Ordering::SeqCst), "an engine's error");
+        self.inner.append(batch)
+    }
+    fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError> {
+        self.inner.compact(doc)
+    }
+    fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError> {
+        self.inner.info(doc)
+    }
+    fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list(after, limit)
+    }
+    fn flush(&self) -> Result<(), StoreError> {
+        self.inner.flush()
+    }
+}
+
+#[test]
+fn an_engine_that_panics_is_one_that_fails() {
+    let inner = LocalStore::open(MemoryEngine::new()).unwrap();
+    let store = Arc::new(PanickingStore { inner, panics: AtomicBool::new(true) });
+    let (writer, counters) = start(store.clone(), StoreFaults::default());
+    let (log, acknowledged) = log(&writer, "a");
+    push(&log, 1);
+    while counters.store_failures.load(Ordering::Relaxed) < 2 {
+        thread::yield_now();
+    }
+    assert!(matches!(writer.status(), StoreStatus::Failing { documents: 1, .. }));
+    store.panics.store(false, Ordering::SeqCst);
+    await_ticket(&acknowledged, 1);
+}
+
+#[test]
+fn a_commit_that_hangs_is_reported() {
+    let mut state = State { schedule: Schedule::new(), failure: None, commit_began: None, stopping: false };
+    let began = SystemTime::now();
+    assert_eq!(state.status(began + 2 * STALLED), StoreStatus::Healthy);
+    state.commit_began = Some(began);
+    assert_eq!(state.status(began + STALLED), StoreStatus::Healthy);
+    assert_eq!(state.status(began - STALLED), StoreStatus::Healthy);
+    let later = began + 2 * STALLED;
+    assert!(matches!(state.status(later), StoreStatus::Failing { since, .. } if since == began));
+}
+
+#[tokio::test]
+async fn stopping_writes_what_waits() {
+    let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
+    let faults = StoreFaults { delay: Duration::from_millis(20), ..StoreFaults::default() };
+    let (writer, _) = start(store.clone(), faults);
+    let (log, _acknowledged) = log(&writer, "a");
+    for n in 1..=100 {
+        push(&log, n);
+    }
+    drop(log);
+    tokio::time::timeout(PATIENCE, writer.stop()).await.unwrap();
+    assert_eq!(store.load(&doc("a")).unwrap().unwrap().updates.len(), 100);
+}

@@ -1,0 +1,131 @@
+//! Why the server closes a connection, and what it says then.
+//!
+//! Every close code that the server sends stands here and nowhere else. Codes from 4400 to 4499 would tell y-websocket 3
+//! never to come back, so they are for what no new attempt can cure; a client returns after every other one.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use quire_sync_protocol::wire::frame::FrameError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::doc::CloseReason;
+
+/// Why the server closes a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// 1001: nothing came for this long, not even the answer to a ping.
+    Silent(Duration),
+    /// 1002: bytes that are no message, or against the WebSocket protocol. Holds what was wrong with them.
+    Malformed(String),
+    /// 1003: a text frame; messages are binary.
+    Text,
+    /// 1009: a message, or a part of one, larger than allowed. Holds which.
+    TooBig(String),
+    /// 1011: the document met an error of ours; coming back helps.
+    Rebuilding,
+    /// 1011: the document is closed to editors until an operator has looked at it.
+    Quarantined,
+    /// 1012: the server is going down; coming back finds the next one.
+    Restart,
+}
+
+/// A reason has at most this many bytes: what a close frame holds beside the code.
+const REASON_BYTES: usize = 123;
+
+impl Close {
+    /// The code on the wire.
+    pub(crate) fn code(&self) -> u16 {
+        match self {
+            Self::Silent(_) => 1001,
+            Self::Malformed(_) => 1002,
+            Self::Text => 1003,
+            Self::TooBig(_) => 1009,
+            Self::Rebuilding | Self::Quarantined => 1011,
+            Self::Restart => 1012,
+        }
+    }
+
+    /// The reason on the wire and in the log.
+    pub(crate) fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Self::Silent(limit) => format!("nothing was received for {} s", limit.as_secs()).into(),
+            Self::Malformed(what) | Self::TooBig(what) => what.clone().into(),
+            Self::Text => "messages are binary, a text frame was received".into(),
+            Self::Rebuilding => "the document is being reloaded, come back".into(),
+            Self::Quarantined => "the document is closed after repeated internal errors".into(),
+            Self::Restart => "the server is restarting, come back".into(),
+        }
+    }
+
+    /// Whether the client would be refused again with the same document.
+    pub(super) fn is_likely_to_repeat(&self) -> bool {
+        match self {
+            Self::TooBig(_) => true,
+            Self::Silent(_)
+            | Self::Malformed(_)
+            | Self::Text
+            | Self::Rebuilding
+            | Self::Quarantined
+            | Self::Restart => false,
+        }
+    }
+
+    /// The frame that says so.
+    pub(super) fn frame(&self) -> CloseFrame {
+        let reason = self.reason();
+        let end = reason.floor_char_boundary(REASON_BYTES);
+        let reason = reason.get(..end).unwrap_or_default();
+        CloseFrame { code: CloseCode::from(self.code()), reason: reason.into() }
+    }
+}
+
+impl From<CloseReason> for Close {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Restart => Self::Restart,
+            CloseReason::Rebuilding => Self::Rebuilding,
+            CloseReason::Quarantined => Self::Quarantined,
+        }
+    }
+}
+
+impl From<FrameError> for Close {
+    fn from(error: FrameError) -> Self {
+        if error.is_too_large() {
+            Self::TooBig(error.to_string())
+        } else {
+            Self::Malformed(error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_in_the_manual_and_none_sends_clients_away_for_good() {
+        let manual = include_str!("../../OPERATIONS.md");
+        let all = [
+            Close::Silent(Duration::from_secs(45)),
+            Close::Malformed("x".into()),
+            Close::Text,
+            Close::TooBig("x".into()),
+            Close::Rebuilding,
+            Close::Quarantined,
+            Close::Restart,
+        ];
+        for close in all {
+            assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
+            assert!(!(4400..4500).contains(&close.code()));
+        }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_character() {
+        let frame = Close::Malformed("\u{20ac}".repeat(60)).frame();
+        assert_eq!(frame.reason.as_str(), "\u{20ac}".repeat(41));
+    }
+}

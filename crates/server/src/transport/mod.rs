@@ -1,0 +1,11 @@
+//! How editors are connected.
+
+mod close;
+mod path;
+mod pause;
+mod socket;
+mod upgrade;
+mod ws;
+
+pub(crate) use path::document;
+pub(crate) use upgrade::{Settings, Upgrades, asks_for_websocket};

@@ -1,0 +1,342 @@
+//! A WebSocket that reads and writes at the same time within one task.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Sink as _, SinkExt as _, Stream as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+
+use super::close::Close;
+
+/// What happened on the socket.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A binary message came.
+    Message(Bytes),
+    /// A ping or a pong came. Pings are answered already.
+    SignOfLife,
+    /// All that was queued is handed to the operating system.
+    Written,
+    /// The client sends messages of this kind or size no more, or never should have.
+    Fault(Close),
+    /// The client said that it closes. Holds its code.
+    Closing(Option<u16>),
+    /// The connection is gone.
+    Gone(Gone),
+}
+
+/// How a connection ended without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The peer, or something on the way, ended it.
+    Lost,
+    /// The peer took no byte for the write timeout.
+    Stalled,
+}
+
+/// Read at a time, and kept by every connection for as long as it lives.
+const READ_BUFFER: usize = 4 << 10;
+
+/// Small messages are gathered up to this size before they are written.
+const WRITE_BUFFER: usize = 4 << 10;
+
+/// A larger message is written in pieces of this size (frames of one fragmented message), each when the one before it has
+/// been taken. So a message that goes to many readers exists once, not once more in the buffer of each.
+const FRAGMENT: usize = 16 << 10;
+
+/// What may be in the write buffer: one fragment, one gathered lot, and control frames.
+const MAX_WRITE_BUFFER: usize = 64 << 10;
+
+/// How long the client may take to answer a close frame.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a client may go on sending a message that was refused. A connection that is cut while bytes arrive is reset, and
+/// the client may then never see the close frame; long enough for a large message to pass on a usual line.
+const REFUSAL_WAIT: Duration = Duration::from_secs(5);
+
+/// A WebSocket, with messages queued for writing.
+#[derive(Debug)]
+pub(super) struct Socket<T> {
+    stream: WebSocketStream<T>,
+    queue: VecDeque<Message>,
+    /// What remains of a message that is being written in pieces.
+    rest: Option<Bytes>,
+    /// Whether something was queued since the last [`Event::Written`].
+    writing: bool,
+    max_message: usize,
+    last_large: Option<Large>,
+}
+
+/// A message that was larger than the read buffer, kept until as much as a read buffer has come after it.
+///
+/// The library reads a message into memory of its size, and when everything cut from that memory is gone, it goes on reading
+/// into it: a connection would hold the memory of its largest message for as long as it lives. While the message is
+/// alive the library cannot do so, and takes a small buffer when the rest of that memory, at most a read buffer, is
+/// used up.
+#[derive(Debug)]
+struct Large {
+    _message: Bytes,
+    came_after: usize,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
+    /// Takes over a connection whose handshake is done. `read` is what came in after the handshake.
+    pub(super) async fn new(io: T, read: Vec<u8>, max_message: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(MAX_WRITE_BUFFER)
+            .max_message_size(Some(max_message))
+            .max_frame_size(Some(max_message));
+        let stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config)).await;
+        Self { stream, queue: VecDeque::new(), rest: None, writing: false, max_message, last_large: None }
+    }
+
+    /// Queues messages for [`Socket::event`] to write.
+    pub(super) fn send(&mut self, messages: impl IntoIterator<Item = Bytes>) {
+        self.queue.extend(messages.into_iter().map(Message::Binary));
+        self.writing = true;
+    }
+
+    /// Queues a ping.
+    pub(super) fn ping(&mut self) {
+        self.queue.push_back(Message::Ping(Bytes::new()));
+        self.writing = true;
+    }
+
+    /// Whether something queued is not written yet.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing
+    }
+
+    /// Writes what is queued, reads if `reading`, and waits until something happens. Cancel safe.
+    pub(super) async fn event(&mut self, reading: bool) -> Event {
+        poll_fn(|cx| {
+            if self.writing {
+                match self.poll_write(cx) {
+                    Poll::Ready(Ok(())) => {
+                        self.writing = false;
+                        return Poll::Ready(Event::Written);
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(failed(&error, self.max_message)),
+                    Poll::Pending => {}
+                }
+            }
+            if reading { self.poll_read(cx) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let received = ready!(Pin::new(&mut self.stream).poll_next(cx));
+        if let Some(Ok(message)) = &received {
+            self.note_large(message);
+        }
+        Poll::Ready(match received {
+            Some(Ok(Message::Binary(bytes))) => Event::Message(bytes),
+            Some(Ok(Message::Text(_))) => Event::Fault(Close::Text),
+            // The library hands out no bare frames; they are for writing only.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Event::SignOfLife,
+            Some(Ok(Message::Close(frame))) => Event::Closing(frame.map(|frame| frame.code.into())),
+            Some(Err(error)) => failed(&error, self.max_message),
+            None => Event::Gone(Gone::Lost),
+        })
+    }
+
+    fn note_large(&mut self, message: &Message) {
+        match message {
+            Message::Binary(bytes) if bytes.len() > READ_BUFFER => {
+                self.last_large = Some(Large { _message: bytes.clone(), came_after: 0 });
+            }
+            Message::Binary(_)
+            | Message::Text(_)
+            | Message::Ping(_)
+            | Message::Pong(_)
+            | Message::Close(_)
+            | Message::Frame(_) => {
+                if let Some(large) = &mut self.last_large {
+                    large.came_after += message.len();
+                    if large.came_after > READ_BUFFER {
+                        self.last_large = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
+            let Some(message) = self.next_frame() else { break };
+            Pin::new(&mut self.stream).start_send(message)?;
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// The next thing to write: a whole message if it is small, else its next piece.
+    fn next_frame(&mut self) -> Option<Message> {
+        let (mut bytes, kind) = match self.rest.take() {
+            Some(rest) => (rest, Data::Continue),
+            None => match self.queue.pop_front()? {
+                Message::Binary(bytes) if bytes.len() > FRAGMENT => (bytes, Data::Binary),
+                other => return Some(other),
+            },
+        };
+        let piece = bytes.split_to(bytes.len().min(FRAGMENT));
+        let is_last = bytes.is_empty();
+        if !is_last {
+            self.rest = Some(bytes);
+        }
+        Some(Message::Frame(Frame::message(piece, OpCode::Data(kind), is_last)))
+    }
+
+    /// Answers a client that closes: finishes the handshake and the connection.
+    pub(super) async fn finish(mut self) {
+        // The answer is queued inside the library, which sends it while it is read.
+        let _ = timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+    }
+
+    /// Closes the connection: says why, and waits for the client's answer.
+    pub(super) async fn close(mut self, why: &Close) {
+        let said = timeout(CLOSE_WAIT, self.stream.send(Message::Close(Some(why.frame())))).await;
+        if !matches!(said, Ok(Ok(()))) {
+            return;
+        }
+        match why {
+            Close::Silent(_) | Close::Rebuilding | Close::Quarantined | Close::Restart | Close::Text => {
+                let _ =
+                    timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+            }
+            // What comes now is the rest of what was refused, and may be the middle of a frame.
+            Close::Malformed(_) | Close::TooBig(_) => {
+                let io = self.stream.get_mut();
+                let _ = io.shutdown().await;
+                let mut discarded = [0; READ_BUFFER];
+                let _ = timeout(REFUSAL_WAIT, async { while let Ok(1..) = io.read(&mut discarded).await {} })
+                    .await;
+            }
+        }
+    }
+}
+
+/// What a failure of the library means.
+fn failed(error: &Error, max_message: usize) -> Event {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Event::Fault(Close::TooBig(format!("the message is larger than the {max_message} bytes allowed")))
+        }
+        Error::Utf8(_) => Event::Fault(Close::Text),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Event::Gone(Gone::Lost),
+        Error::Protocol(error) => Event::Fault(Close::Malformed(error.to_string())),
+        Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Event::Gone(Gone::Stalled),
+        // Of the remaining ones only those of the connection itself can occur here.
+        _ => Event::Gone(Gone::Lost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    /// Two sockets with a pipe of this many bytes between them, the first of them ours.
+    async fn pair(pipe: usize) -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let (near, far) = duplex(pipe);
+        (
+            Socket::new(near, Vec::new(), 1 << 20).await,
+            WebSocketStream::from_raw_socket(far, Role::Client, None).await,
+        )
+    }
+
+    fn numbered(length: usize) -> Bytes {
+        (0..=250).cycle().take(length).collect()
+    }
+
+    #[tokio::test]
+    async fn messages_of_any_size_arrive_whole_and_in_order() {
+        let (mut socket, mut client) = pair(1000).await;
+        let sizes = [0, 1, FRAGMENT - 1, FRAGMENT, FRAGMENT + 1, 3 * FRAGMENT, 1_000_000, 5];
+        socket.send(sizes.map(numbered));
+        let reading = tokio::spawn(async move {
+            for size in sizes {
+                assert_eq!(client.next().await.unwrap().unwrap(), Message::Binary(numbered(size)), "{size}");
+            }
+            client
+        });
+        assert!(matches!(socket.event(true).await, Event::Written));
+        assert!(!socket.is_writing());
+        reading.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn reading_goes_on_while_writing_waits() {
+        let (mut socket, mut client) = pair(1000).await;
+        socket.send([numbered(100_000)]);
+        client.send(Message::Ping(Bytes::new())).await.unwrap();
+        client.send(Message::binary(&b"hello"[..])).await.unwrap();
+        assert!(matches!(socket.event(true).await, Event::SignOfLife));
+        assert!(matches!(socket.event(true).await, Event::Message(bytes) if bytes == "hello"));
+        assert!(socket.is_writing());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_unless_wanted() {
+        let (mut socket, mut client) = pair(1000).await;
+        client.send(Message::binary(&b"hello"[..])).await.unwrap();
+        socket.send([Bytes::from_static(b"out")]);
+        assert!(matches!(socket.event(false).await, Event::Written));
+        assert!(futures_util::FutureExt::now_or_never(socket.event(false)).is_none());
+        assert!(matches!(socket.event(true).await, Event::Message(_)));
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_large_message_is_given_back() {
+        let (mut socket, mut client) = pair(1 << 20).await;
+        client.send(Message::Binary(numbered(500_000))).await.unwrap();
+        let Event::Message(bytes) = socket.event(true).await else { panic!("no message") };
+        for _ in 0..=READ_BUFFER / 100 {
+            client.send(Message::Binary(numbered(100))).await.unwrap();
+            assert!(matches!(socket.event(true).await, Event::Message(_)));
+        }
+        // Is unique only if nobody else holds any of it, the read buffer included.
+        assert!(bytes.try_into_mut().is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_reason_of_a_refusal_arrives_although_the_client_goes_on_sending() {
+        let (mut socket, client) = pair(1000).await;
+        let (mut sink, mut stream) = client.split();
+        let sending = tokio::spawn(async move { sink.send(Message::Binary(numbered(3 << 20))).await });
+        let Event::Fault(why) = socket.event(true).await else { panic!("no fault") };
+        assert_eq!(why.code(), 1009);
+        let closing = tokio::spawn(async move { socket.close(&why).await });
+        let Some(Ok(Message::Close(Some(frame)))) = stream.next().await else { panic!("no close frame") };
+        assert_eq!(u16::from(frame.code), 1009);
+        drop(stream);
+        sending.abort();
+        let _ = sending.await;
+        closing.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_answer_a_close_is_not_waited_for() {
+        let (socket, _client) = pair(1000).await;
+        socket.close(&Close::Restart).await;
+        let (mut socket, _client) = pair(10).await;
+        socket.send([numbered(1000)]);
+        assert!(futures_util::FutureExt::now_or_never(socket.event(true)).is_none());
+        socket.close(&Close::Restart).await;
+    }
+}

@@ -1,0 +1,232 @@
+//! From an HTTP request to an editor's connection.
+//!
+//! Everything that can fail is done before the 101: a client that is refused by HTTP comes back with growing pauses, while some
+//! that are accepted and then closed come back at once, for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use quire_sync_protocol::{DocId, Limits, SessionSetup};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::path::websocket_document;
+use super::pause::{Pauses, Returner};
+use super::socket::Socket;
+use super::ws::{self, Client, End, Keepalive};
+use crate::accept::{Line, Peer};
+use crate::auth::Policy;
+use crate::doc::{Directory, JoinError, OpenError, Seat};
+use crate::http::{ApiError, Response};
+use crate::tasks::Tasks;
+
+/// How long a document may take to be loaded before the client is told to come back.
+const OPEN_WAIT: Duration = Duration::from_secs(20);
+
+/// Bounds on editors' connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_connections: usize,
+    pub(crate) limits: Limits,
+    pub(crate) keepalive: Duration,
+}
+
+/// Makes editors' connections of requests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrades {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    directory: Directory,
+    policy: Policy,
+    /// One permit for each editor that may be connected.
+    slots: Arc<Semaphore>,
+    limits: Limits,
+    keepalive: Keepalive,
+    pauses: Pauses,
+    /// Where connections live after their handshake.
+    tasks: Tasks,
+    stop: CancellationToken,
+}
+
+/// Whether a request wants to become a WebSocket, be it well-formed or not.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    list(headers, &header::UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+}
+
+impl Upgrades {
+    /// Connections run in `tasks` and end after `stop`.
+    pub(crate) fn new(
+        directory: Directory,
+        policy: Policy,
+        settings: Settings,
+        tasks: Tasks,
+        stop: CancellationToken,
+    ) -> Self {
+        let shared = Shared {
+            directory,
+            policy,
+            slots: Arc::new(Semaphore::new(settings.max_connections)),
+            limits: settings.limits,
+            keepalive: Keepalive(settings.keepalive),
+            pauses: Pauses::default(),
+            tasks,
+            stop,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Answers a request that [`asks_for_websocket`]: 101 and the connection begins, or the reason why not. Writes one log line
+    /// for a refusal.
+    pub(crate) async fn answer(self, request: Request<Incoming>, Peer(peer): Peer) -> Response {
+        let (mut parts, _) = request.into_parts();
+        match self.accept(&mut parts, Peer(peer)).await {
+            Ok(response) => response,
+            Err(error) => {
+                let (status, code) = error.status_and_code();
+                info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {error}");
+                error.into_response()
+            }
+        }
+    }
+
+    async fn accept(self, parts: &mut Parts, Peer(peer): Peer) -> Result<Response, ApiError> {
+        let response = handshake(parts)?;
+        let upgrade = parts
+            .extensions
+            .remove::<OnUpgrade>()
+            .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
+        let doc = websocket_document(parts.uri.path())?;
+        let access = self.shared.policy.access(&parts.headers, parts.uri.query().unwrap_or_default(), &doc);
+        let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
+        self.pause(returner).await?;
+        let slot =
+            Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
+        let seat = self.seat(&doc, SessionSetup { access, identity: None }).await?;
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
+        Ok(response)
+    }
+
+    /// Holds back one who keeps coming back with what was refused.
+    async fn pause(&self, returner: Returner) -> Result<(), ApiError> {
+        match self.shared.pauses.until(returner, Instant::now()) {
+            None => Ok(()),
+            Some(until) => {
+                self.shared.stop.run_until_cancelled(sleep_until(until)).await.ok_or(ApiError::Restarting)
+            }
+        }
+    }
+
+    async fn seat(&self, doc: &DocId, setup: SessionSetup) -> Result<Seat, ApiError> {
+        let opening = async {
+            let handle = self.shared.directory.open(doc).await.map_err(|error| not_opened(doc, &error))?;
+            handle.join(setup).await.map_err(|error| not_joined(doc, error))
+        };
+        timeout(OPEN_WAIT, opening).await.unwrap_or_else(|_| {
+            warn!(%doc, "the document was not loaded within {} s", OPEN_WAIT.as_secs());
+            Err(ApiError::Unavailable)
+        })
+    }
+}
+
+/// Waits until the 101 is out, then runs the connection.
+async fn connect(
+    upgrade: OnUpgrade,
+    seat: Seat,
+    client: Client,
+    returner: Returner,
+    shared: Arc<Shared>,
+    slot: OwnedSemaphorePermit,
+) {
+    // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
+    let Ok(upgraded) = upgrade.await else { return };
+    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
+        warn!(peer = %client.peer, "the connection is of an unknown kind");
+        return;
+    };
+    let line = parts.io.into_inner();
+    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
+    let read = parts.read_buf.to_vec();
+    drop(parts.read_buf);
+    let activity = Arc::clone(line.activity());
+    let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
+    let mut socket = Socket::new(line, read, limits.frame_bytes).await;
+    let end = ws::run(&mut socket, seat, &client, &activity, limits, *keepalive, stop).await;
+    if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
+        pauses.refused(returner, Instant::now());
+    }
+    end.finish(socket).await;
+    drop(slot);
+}
+
+/// Checks the client's part of the handshake and makes ours.
+fn handshake(parts: &Parts) -> Result<Response, ApiError> {
+    let mut request = Request::new(());
+    *request.method_mut() = parts.method.clone();
+    *request.version_mut() = parts.version;
+    request.headers_mut().clone_from(&parts.headers);
+    let response = create_response_with_body(&request, || "").map_err(|error| match error {
+        Error::Protocol(ProtocolError::WrongHttpMethod) => ApiError::MethodNotAllowed { allow: "GET" },
+        Error::Protocol(ProtocolError::WrongHttpVersion) => {
+            ApiError::BadHandshake("a WebSocket needs HTTP/1.1")
+        }
+        Error::Protocol(ProtocolError::MissingConnectionUpgradeHeader) => ApiError::BadHandshake(
+            "the header Connection: Upgrade is missing; is a proxy in between set up for WebSockets?",
+        ),
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => ApiError::BadWebSocketVersion,
+        Error::Protocol(ProtocolError::MissingSecWebSocketKey | ProtocolError::InvalidSecWebSocketKey) => {
+            ApiError::BadHandshake("the header Sec-WebSocket-Key is not the base64 encoding of 16 bytes")
+        }
+        _ => ApiError::BadHandshake("this is no WebSocket handshake"),
+    })?;
+    let mut response = response.map(Into::into);
+    // A client that offers subprotocols fails if none is chosen. The dialect is told by the path, so any will do.
+    if let Some(protocol) = list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL).next() {
+        let protocol = HeaderValue::from_str(protocol)
+            .map_err(|_| ApiError::BadHandshake("the header Sec-WebSocket-Protocol is no list of names"))?;
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Ok(response)
+}
+
+/// The elements of a header that is a comma-separated list, over all its lines.
+fn list<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
+}
+
+fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
+    match error {
+        OpenError::Draining => ApiError::Restarting,
+        OpenError::Unavailable(_) | OpenError::Damaged(_) | OpenError::Quarantined | OpenError::Internal => {
+            warn!(%doc, %error, "the document cannot be opened");
+            ApiError::Unavailable
+        }
+    }
+}
+
+fn not_joined(doc: &DocId, error: JoinError) -> ApiError {
+    match error {
+        JoinError::Draining => ApiError::Restarting,
+        JoinError::Rebuilding => ApiError::Unavailable,
+        JoinError::Quarantined => {
+            warn!(%doc, %error, "the document cannot be joined");
+            ApiError::Unavailable
+        }
+    }
+}

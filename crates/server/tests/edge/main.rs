@@ -1,0 +1,21 @@
+//! The server as its clients and operators see it: over sockets, and as a process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is to panic, in its helpers as well"
+)]
+
+mod client;
+mod command;
+mod connections;
+mod frames;
+mod handshake;
+mod http;
+mod limits;
+mod logs;
+mod names;
+mod process;
+mod server;
+mod shutdown;

@@ -1,0 +1,109 @@
+//! A server inside the test's own process.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use quire_persistence::{
+    Append, Compacted, DocumentInfo, DocumentStore, EngineError, Listed, Seq, StoreError, StoreSpec, Stored,
+};
+use quire_server::config::{Config, Raw};
+use quire_server::server::{Server, Shutdown};
+use quire_sync_protocol::DocId;
+use tokio::task::JoinHandle;
+
+/// A running server that keeps documents in memory.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    shutdown: Shutdown,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts one with these settings beside the usual ones.
+    pub(crate) async fn with<const N: usize>(settings: [(&str, &str); N]) -> Self {
+        let usual = [("listen", "127.0.0.1:0"), ("store", "memory")];
+        let config = Config::resolve(&Raw::of(usual.into_iter().chain(settings))).unwrap();
+        Self::run(Server::bind(config.with_worker(env!("CARGO_BIN_EXE_quire"))).await.unwrap())
+    }
+
+    /// Starts one over this store.
+    pub(crate) async fn over(store: Arc<dyn DocumentStore>) -> Self {
+        let config = Config::resolve(&Raw::of([("listen", "127.0.0.1:0")])).unwrap();
+        Self::run(Server::bind_with(config, store).await.unwrap())
+    }
+
+    fn run(server: Server) -> Self {
+        let shutdown = Shutdown::new();
+        let address = server.address();
+        let serving = tokio::spawn(server.run(shutdown.clone()));
+        Self { address, shutdown, serving }
+    }
+
+    /// Starts one with the usual settings.
+    pub(crate) async fn new() -> Self {
+        Self::with([]).await
+    }
+
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(self) {
+        self.shutdown.begin();
+        super::client::within("the stop", self.serving).await.unwrap();
+    }
+}
+
+/// A store that fails when told.
+#[derive(Debug)]
+pub(crate) struct Failing {
+    store: Arc<dyn DocumentStore>,
+    pub(crate) loads: AtomicBool,
+    pub(crate) appends: AtomicBool,
+}
+
+impl Default for Failing {
+    fn default() -> Self {
+        let store = quire_persistence::open(&StoreSpec::Memory).unwrap();
+        Self { store, loads: AtomicBool::new(false), appends: AtomicBool::new(false) }
+    }
+}
+
+impl Failing {
+    fn check(fails: &AtomicBool) -> Result<(), StoreError> {
+        if fails.load(Ordering::SeqCst) {
+            let source = io::Error::other("on purpose");
+            Err(EngineError::Io { engine: "test", operation: "work", source }.into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl DocumentStore for Failing {
+    fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError> {
+        Self::check(&self.loads)?;
+        self.store.load(doc)
+    }
+
+    fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {
+        Self::check(&self.appends)?;
+        self.store.append(batch)
+    }
+
+    fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError> {
+        self.store.compact(doc)
+    }
+
+    fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError> {
+        self.store.info(doc)
+    }
+
+    fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        self.store.list(after, limit)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.store.flush()
+    }
+}

@@ -1,0 +1,199 @@
+//! Runs of encoded structs.
+
+use std::collections::BTreeMap;
+
+use crate::id::{ClientId, Clock, Id};
+use crate::update::id_set::ClockRange;
+use crate::update::structs::{Check, Head, Struct};
+use crate::wire::varint::Reader;
+
+/// A chunk that has this many bytes is not appended to. Small enough to be decoded whenever something in it
+/// changes, large enough that what is kept beside its bytes does not count.
+pub(super) const CHUNK_BYTES: usize = 1024;
+
+/// Contiguous structs of one client, encoded as an update holds them. Never empty, and without Skip. No two
+/// neighbours could be joined, within a chunk or from one to the next.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    /// The clock behind the last struct. The first clock is in the chunk's key.
+    pub(super) end: Clock,
+    /// How many structs.
+    pub(super) count: usize,
+    /// Where the last struct begins.
+    tail_at: usize,
+    /// The structs.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// All chunks of a document, by client and first clock.
+pub(super) type Chunks = BTreeMap<(ClientId, Clock), Chunk>;
+
+impl Chunk {
+    /// The structs with their clocks. `start` is the first.
+    pub(super) fn structs(&self, start: Clock) -> Structs<'_> {
+        Structs { clock: start, reader: Reader::new(&self.bytes) }
+    }
+
+    fn empty(start: Clock) -> Self {
+        Self { end: start, count: 0, tail_at: 0, bytes: Vec::new() }
+    }
+
+    /// Whether `next`, at the chunk's end, belongs to its last struct; then the place of that struct's count.
+    fn joins(&self, client: ClientId, next: &Struct<'_>) -> Option<usize> {
+        let head = Head::read(self.bytes.get(self.tail_at..)?).ok()?;
+        head.joins(client, self.end, next).then(|| self.tail_at + head.count_at())
+    }
+
+    fn push(&mut self, client: ClientId, next: &Struct<'_>) {
+        if let Some(count_at) = self.joins(client, next) {
+            // The count was just found to be readable.
+            let joined = next.write_joined(count_at, &mut self.bytes);
+            debug_assert_eq!(joined, Ok(()));
+        } else {
+            self.tail_at = self.bytes.len();
+            self.count += 1;
+            next.write(&mut self.bytes);
+        }
+        self.end += next.len;
+    }
+
+    fn shrink(&mut self) {
+        if self.bytes.capacity() > self.bytes.len() + self.bytes.len() / 8 + 16 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+}
+
+/// The structs of a chunk, or of a part of one, with their clocks.
+pub(super) struct Structs<'a> {
+    clock: Clock,
+    reader: Reader<'a>,
+}
+
+impl<'a> Structs<'a> {
+    /// The bytes of those that have not been read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.reader.rest()
+    }
+}
+
+impl<'a> Iterator for Structs<'a> {
+    type Item = (Clock, Struct<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.is_empty() {
+            return None;
+        }
+        let next = Struct::read(&mut self.reader, Check::Known);
+        debug_assert!(next.is_ok(), "a chunk holds what this crate wrote");
+        let next = next.ok()?;
+        let clock = self.clock;
+        self.clock += next.len;
+        Some((clock, next))
+    }
+}
+
+/// Puts structs into the chunks at one place. Opening takes the chunk on the left out, if it touches; closing puts
+/// back what has been built and looks after the chunk on the right. Between, the chunks lack that part.
+#[derive(Debug)]
+pub(super) struct Splice {
+    client: ClientId,
+    start: Clock,
+    chunk: Chunk,
+}
+
+impl Splice {
+    /// Begins at `at`, where the chunks have nothing.
+    pub(super) fn open(chunks: &mut Chunks, client: ClientId, at: Clock) -> Self {
+        let left = chunks.range((client, 0)..(client, at)).next_back();
+        let touching = left.filter(|(_, chunk)| chunk.end == at).map(|(key, _)| *key);
+        match touching.and_then(|key| Some((key.1, chunks.remove(&key)?))) {
+            Some((start, chunk)) => Self { client, start, chunk },
+            None => Self { client, start: at, chunk: Chunk::empty(at) },
+        }
+    }
+
+    /// The next clock.
+    pub(super) fn at(&self) -> Clock {
+        self.chunk.end
+    }
+
+    /// Whether this clock is in the part that is being built.
+    pub(super) fn holds(&self, clock: Clock) -> bool {
+        self.start <= clock && clock < self.at()
+    }
+
+    /// Appends the next struct.
+    pub(super) fn push(&mut self, chunks: &mut Chunks, next: &Struct<'_>) {
+        if self.chunk.bytes.len() >= CHUNK_BYTES && self.chunk.joins(self.client, next).is_none() {
+            self.seal(chunks);
+        }
+        self.chunk.push(self.client, next);
+    }
+
+    /// Appends the next struct, with its content deleted where `deleted` (ascending) has its clocks.
+    pub(super) fn push_cut(&mut self, chunks: &mut Chunks, next: &Struct<'_>, deleted: &[ClockRange]) {
+        let start = Id { client: self.client, clock: self.at() };
+        let mut from = 0;
+        for range in deleted {
+            if range.end <= start.clock + from {
+                continue;
+            }
+            let first = range.start.saturating_sub(start.clock).max(from);
+            if first >= next.len {
+                break;
+            }
+            if from < first {
+                self.push(chunks, &next.slice(start, from, first));
+            }
+            from = next.len.min(range.end - start.clock);
+            self.push(chunks, &next.slice(start, first, from).deleted());
+        }
+        if from < next.len {
+            self.push(chunks, &next.slice(start, from, next.len));
+        }
+    }
+
+    /// Puts everything back.
+    pub(super) fn close(mut self, chunks: &mut Chunks) {
+        if let Some(right) = chunks.remove(&(self.client, self.at())) {
+            self.absorb(chunks, right);
+        }
+        self.seal(chunks);
+    }
+
+    /// Appends the chunk on the right: its first struct may belong to the last one here.
+    fn absorb(&mut self, chunks: &mut Chunks, right: Chunk) {
+        let mut structs = right.structs(self.at());
+        let Some((_, first)) = structs.next() else { return };
+        let joins = self.chunk.joins(self.client, &first).is_some();
+        if !joins && self.chunk.count > 0 && self.chunk.bytes.len() + right.bytes.len() > CHUNK_BYTES {
+            chunks.insert((self.client, self.at()), right);
+            return;
+        }
+        self.push(chunks, &first);
+        let rest = structs.rest();
+        if rest.is_empty() {
+            return;
+        }
+        if self.chunk.bytes.len() >= CHUNK_BYTES {
+            self.seal(chunks);
+        }
+        let shift = right.bytes.len() - rest.len();
+        self.chunk.tail_at = self.chunk.bytes.len() + right.tail_at - shift;
+        self.chunk.count += right.count - 1;
+        self.chunk.bytes.extend_from_slice(rest);
+        self.chunk.end = right.end;
+    }
+
+    /// Ends the chunk that is being built and begins another.
+    fn seal(&mut self, chunks: &mut Chunks) {
+        let at = self.at();
+        let mut full = std::mem::replace(&mut self.chunk, Chunk::empty(at));
+        if full.count > 0 {
+            full.shrink();
+            chunks.insert((self.client, self.start), full);
+        }
+        self.start = at;
+    }
+}

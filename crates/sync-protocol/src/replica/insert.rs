@@ -1,0 +1,331 @@
+//! Uniting an update with what is there.
+
+use super::Replica;
+use super::chunk::Splice;
+use crate::id::{ClientId, Clock, Id};
+use crate::update::id_set::{ClockRange, IdSet};
+use crate::update::structs::{Body, Struct};
+use crate::update::{Update, UpdateWriter};
+
+/// Dependencies that are not there when an item comes are looked for again at the end of its update. Beyond this
+/// many the rest is taken for found.
+const UNRESOLVED: usize = 1024;
+
+/// What an insertion did.
+#[derive(Clone, Debug)]
+pub struct Inserted {
+    /// The part that was new; `None` if nothing was.
+    pub delta: Option<Update>,
+    /// The new part builds on something that is missing: an earlier clock of its client, a neighbour or a parent.
+    pub gap: bool,
+}
+
+impl Replica {
+    /// Unites an update with what is there. Takes time linear in the update, and in a kilobyte for each place that
+    /// it touches.
+    pub fn insert(&mut self, update: &Update) -> Inserted {
+        let incoming = update.deletes();
+        let fresh_deletes = incoming.without(&self.deletes);
+        let mut whole = fresh_deletes == incoming;
+        self.deletes.unite(&fresh_deletes);
+        self.erase(&fresh_deletes);
+
+        let mut inserter = Inserter::new(self);
+        update.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
+        let Taken { fresh, erased, complete, detached, unresolved } = inserter.finish();
+        whole &= complete;
+        self.deletes
+            .unite(&IdSet::collect(|add| erased.into_iter().for_each(|(client, range)| add(client, range))));
+
+        let delta = if fresh.is_empty() && fresh_deletes.is_empty() {
+            None
+        } else if !update.is_ordered() {
+            // Yjs reads only the last of two blocks of one client. No client writes such an update; put in order,
+            // it serves as its own delta.
+            let mut sorted = Self::new();
+            Inserter::fill(&mut sorted, update);
+            sorted.deletes.unite(&fresh_deletes);
+            Some(sorted.encode())
+        } else if whole || !is_one_range_a_client(&fresh) {
+            // To leave out what is known in the middle, a gap would have to be written in its place. Some readers
+            // (Yjs among them) are slow to get over a gap that is none; saying it again harms nobody.
+            Some(update.clone())
+        } else {
+            Some(select(update, &fresh, &fresh_deletes))
+        };
+        // Clients hardly ever have gaps; only those that had one or may have got one are looked through.
+        let mut suspects: Vec<_> = fresh.iter().map(|(client, _)| *client).collect();
+        suspects.retain(|client| self.torn.contains_key(client));
+        suspects.extend(detached);
+        suspects.dedup();
+        for client in suspects {
+            self.note_torn(client);
+        }
+        let behind_a_gap = |client: &ClientId, range: &ClockRange| {
+            self.torn.get(client).is_some_and(|first_missing| *first_missing < range.end)
+        };
+        let gap = fresh.iter().any(|(client, range)| behind_a_gap(client, range))
+            || unresolved.into_iter().any(|id| !self.holds(id));
+        Inserted { delta, gap }
+    }
+
+    /// Whether an update holds anything that is not there yet. Changes nothing.
+    pub fn lacks(&self, update: &Update) -> bool {
+        let mut lacks = !update.deletes().without(&self.deletes).is_empty();
+        update.for_each_struct(|client, clock, next| {
+            let end = clock + if next.body == Body::Skip { 0 } else { next.len };
+            let mut at = clock;
+            while at < end && !lacks {
+                let found = self.chunks.range((client, 0)..=(client, at)).next_back();
+                match found.map(|(_, chunk)| chunk.end).filter(|held| at < *held) {
+                    Some(held) => at = held,
+                    None => lacks = true,
+                }
+            }
+        });
+        lacks
+    }
+
+    /// Whether this unit is there, deleted or not.
+    pub fn holds(&self, id: Id) -> bool {
+        let found = self.chunks.range((id.client, 0)..=(id.client, id.clock)).next_back();
+        found.is_some_and(|(_, chunk)| id.clock < chunk.end)
+    }
+
+    /// Notes whether something is missing between the clocks of this client.
+    fn note_torn(&mut self, client: ClientId) {
+        let mut end = 0;
+        for ((_, start), chunk) in self.chunks.range((client, 0)..=(client, Clock::MAX)) {
+            if *start != end {
+                self.torn.insert(client, end);
+                return;
+            }
+            end = chunk.end;
+        }
+        self.torn.remove(&client);
+    }
+
+    /// Deletes the content of items in these ranges.
+    fn erase(&mut self, ranges: &IdSet) {
+        for (client, ranges) in ranges.iter() {
+            let mut done = 0;
+            for range in ranges {
+                let mut at = range.start.max(done);
+                while at < range.end {
+                    let Some(start) = self.chunk_at_or_after(client, at).filter(|start| *start < range.end)
+                    else {
+                        break;
+                    };
+                    let Some(chunk) = self.chunks.remove(&(client, start)) else { break };
+                    let mut splice = Splice::open(&mut self.chunks, client, start);
+                    // Every range that reaches into this chunk is dealt with at once.
+                    let from = ranges.partition_point(|other| other.end <= start);
+                    let reaching = ranges.get(from..).unwrap_or_default();
+                    let mut skipped = 0;
+                    for (clock, next) in chunk.structs(start) {
+                        while reaching.get(skipped).is_some_and(|other| other.end <= clock) {
+                            skipped += 1;
+                        }
+                        splice.push_cut(&mut self.chunks, &next, reaching.get(skipped..).unwrap_or_default());
+                    }
+                    splice.close(&mut self.chunks);
+                    done = chunk.end;
+                    at = chunk.end;
+                }
+            }
+        }
+    }
+
+    /// The first clock of the chunk that holds this clock, or else of the next one.
+    fn chunk_at_or_after(&self, client: ClientId, clock: Clock) -> Option<Clock> {
+        let before = self.chunks.range((client, 0)..=(client, clock)).next_back();
+        let holding = before.filter(|(_, chunk)| clock < chunk.end);
+        let found = holding.or_else(|| self.chunks.range((client, clock)..=(client, Clock::MAX)).next());
+        found.map(|(key, _)| key.1)
+    }
+}
+
+/// Where the insertion stands among the chunks of one client.
+#[derive(Debug)]
+enum Position {
+    /// Not looked up yet.
+    Unknown,
+    /// Everything up to this clock is there.
+    Held { client: ClientId, until: Clock },
+    /// Nothing is there from the splice up to this clock.
+    Missing { splice: Splice, client: ClientId, until: Clock },
+}
+
+struct Inserter<'r> {
+    replica: &'r mut Replica,
+    position: Position,
+    taken: Taken,
+}
+
+/// What an insertion took from its update.
+#[derive(Debug)]
+struct Taken {
+    /// What was missing, in the order of the update.
+    fresh: Vec<(ClientId, ClockRange)>,
+    /// What of it says by itself that it is deleted.
+    erased: Vec<(ClientId, ClockRange)>,
+    /// Nothing in the update was known before.
+    complete: bool,
+    /// Clients that got something which does not follow on what was there.
+    detached: Vec<ClientId>,
+    /// Dependencies that were not there when asked for.
+    unresolved: Vec<Id>,
+}
+
+impl<'r> Inserter<'r> {
+    fn new(replica: &'r mut Replica) -> Self {
+        let taken = Taken {
+            fresh: Vec::new(),
+            erased: Vec::new(),
+            complete: true,
+            detached: Vec::new(),
+            unresolved: Vec::new(),
+        };
+        Self { replica, position: Position::Unknown, taken }
+    }
+
+    fn fill(replica: &mut Replica, update: &Update) {
+        let mut inserter = Inserter::new(replica);
+        update.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
+        inserter.finish();
+    }
+
+    fn finish(mut self) -> Taken {
+        self.leave();
+        self.taken
+    }
+
+    fn insert(&mut self, client: ClientId, clock: Clock, next: &Struct<'_>) {
+        if next.len == 0 {
+            self.taken.complete = false;
+            return;
+        }
+        if next.body == Body::Skip {
+            return;
+        }
+        let start = Id { client, clock };
+        let end = clock + next.len;
+        let mut at = clock;
+        while at < end {
+            match self.look(client, at) {
+                Found::Held(until) => {
+                    self.taken.complete = false;
+                    at = until.min(end);
+                }
+                Found::Missing(until) => {
+                    let to = until.min(end);
+                    self.take(start, at, &next.slice(start, at - clock, to - clock));
+                    at = to;
+                }
+            }
+        }
+    }
+
+    /// Finds out what is there at this clock.
+    fn look(&mut self, client: ClientId, at: Clock) -> Found {
+        match &self.position {
+            Position::Held { client: here, until } if *here == client && at < *until => {
+                return Found::Held(*until);
+            }
+            Position::Missing { client: here, splice, until }
+                if *here == client && splice.at() == at && at < *until =>
+            {
+                return Found::Missing(*until);
+            }
+            Position::Unknown | Position::Held { .. } | Position::Missing { .. } => self.leave(),
+        }
+        let chunks = &mut self.replica.chunks;
+        let before = chunks.range((client, 0)..=(client, at)).next_back().map_or(0, |(_, chunk)| chunk.end);
+        if at < before {
+            self.position = Position::Held { client, until: before };
+            return Found::Held(before);
+        }
+        if before < at && self.taken.detached.last() != Some(&client) {
+            self.taken.detached.push(client);
+        }
+        let after = chunks.range((client, at)..=(client, Clock::MAX)).next();
+        let until = after.map_or(Clock::MAX, |(key, _)| key.1);
+        self.position = Position::Missing { splice: Splice::open(chunks, client, at), client, until };
+        Found::Missing(until)
+    }
+
+    /// Takes a struct into the gap where [`Self::look`] has just found it missing.
+    fn take(&mut self, block: Id, at: Clock, piece: &Struct<'_>) {
+        let client = block.client;
+        let range = ClockRange { start: at, end: at + piece.len };
+        extend(&mut self.taken.fresh, client, range);
+        if piece.is_deleted() {
+            extend(&mut self.taken.erased, client, range);
+        }
+        self.note_dependencies(client, at, piece);
+        let replica = &mut *self.replica;
+        if let Position::Missing { splice, .. } = &mut self.position {
+            splice.push_cut(&mut replica.chunks, piece, replica.deletes.ranges_from(client, at));
+        }
+    }
+
+    fn note_dependencies(&mut self, client: ClientId, at: Clock, piece: &Struct<'_>) {
+        let Body::Item(item) = &piece.body else { return };
+        for id in item.place.dependencies().into_iter().flatten() {
+            let here = id.client == client
+                && matches!(&self.position, Position::Missing { splice, .. } if splice.holds(id.clock));
+            // What should stand directly before it is there, or the gap in the client's clocks tells.
+            let before = id.client == client && id.clock + 1 == at;
+            if !here && !before && self.taken.unresolved.len() < UNRESOLVED && !self.replica.holds(id) {
+                self.taken.unresolved.push(id);
+            }
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Position::Missing { splice, .. } = std::mem::replace(&mut self.position, Position::Unknown) {
+            splice.close(&mut self.replica.chunks);
+        }
+    }
+}
+
+/// Adds a range, to the last one if it follows on that.
+fn extend(ranges: &mut Vec<(ClientId, ClockRange)>, client: ClientId, range: ClockRange) {
+    match ranges.last_mut() {
+        Some((last, known)) if *last == client && known.end == range.start => known.end = range.end,
+        _ => ranges.push((client, range)),
+    }
+}
+
+/// What is there from a clock on, and up to where.
+enum Found {
+    Held(Clock),
+    Missing(Clock),
+}
+
+fn is_one_range_a_client(fresh: &[(ClientId, ClockRange)]) -> bool {
+    fresh.windows(2).all(|pair| matches!(pair, [(one, _), (other, _)] if one != other))
+}
+
+/// The part of an update in these ranges, one a client in the order of the update, with these deletes.
+fn select(update: &Update, fresh: &[(ClientId, ClockRange)], deletes: &IdSet) -> Update {
+    let mut writer = UpdateWriter::with_capacity(update.bytes().len());
+    let mut wanted = fresh.iter().peekable();
+    let mut structs = 0;
+    let mut body = Vec::new();
+    update.for_each_struct(|client, clock, next| {
+        let Some((_, range)) = wanted.peek().filter(|(of, _)| *of == client) else { return };
+        let end = clock + next.len;
+        let (from, to) = (range.start.max(clock), range.end.min(end));
+        if from < to {
+            next.slice(Id { client, clock }, from - clock, to - clock).write(&mut body);
+            structs += 1;
+        }
+        if range.end <= end {
+            writer.client(structs, client, range.start).append(&mut body);
+            structs = 0;
+            wanted.next();
+        }
+    });
+    writer.finish(deletes)
+}

@@ -1,0 +1,113 @@
+//! What sessions and others bring into a room.
+
+use std::time::Instant;
+
+use super::batch::Source;
+use super::{Output, Room, RoomEvent, Ticket};
+use crate::id::SessionId;
+use crate::presence::Verdict;
+use crate::session::Access;
+use crate::update::Update;
+use crate::wire::Message;
+use crate::wire::awareness::AwarenessUpdate;
+
+impl Room {
+    /// A message of a session. News wait for [`Room::flush`]; answers come out at once. Messages of sessions that
+    /// are not attached are passed over.
+    pub fn handle_message(&mut self, from: SessionId, message: Message, now: Instant) {
+        if !self.sessions.contains_key(&from) {
+            return;
+        }
+        match message {
+            Message::SyncStep1(known) => self.answer(from, known),
+            Message::SyncStep2(update) => self.edit(from, &update, Brought::Answer, now),
+            Message::Update(update) => self.edit(from, &update, Brought::Edit, now),
+            Message::Awareness(update) => self.announce(from, &update, now),
+            Message::QueryAwareness => {
+                let everybody = self.presence.everybody().unwrap_or(AwarenessUpdate::empty());
+                self.transmit(from, Message::Awareness(everybody));
+            }
+            // Only servers refuse.
+            Message::Denied(_) => {}
+        }
+    }
+
+    /// An update that comes from no session: by the HTTP API or a worker. Gives the ticket with which it is stored.
+    pub fn handle_update(&mut self, update: &Update, _now: Instant) -> Ticket {
+        match self.replica.insert(update).delta {
+            Some(delta) => {
+                self.batch.add(Source::Server, delta, update);
+                self.confirmations.next_ticket()
+            }
+            None => self.known_at(),
+        }
+    }
+
+    fn edit(&mut self, from: SessionId, update: &Update, brought: Brought, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&from) else { return };
+        if session.access == Access::Read {
+            if self.replica.lacks(update) {
+                self.outputs.push_back(Output::Event(RoomEvent::EditRefused(from)));
+                if !std::mem::replace(&mut session.told_read_only, true) {
+                    self.transmit(from, Message::Denied("this document is read-only for you".into()));
+                }
+            }
+            return;
+        }
+        // What holds nothing new is passed over, and not given back either: two sides that both gave back what they
+        // know would never end.
+        let inserted = self.replica.insert(update);
+        if let Some(delta) = inserted.delta {
+            let delta = match brought {
+                Brought::Answer => self.without_unstored(delta),
+                Brought::Edit => delta,
+            };
+            self.batch.add(Source::Session(from), delta, update);
+            if inserted.gap {
+                self.ask_for_missing(from, now);
+            }
+        }
+    }
+
+    /// The ticket with which all that is known now is stored.
+    fn known_at(&self) -> Ticket {
+        if self.batch.is_empty() {
+            self.confirmations.last_ticket()
+        } else {
+            self.confirmations.next_ticket()
+        }
+    }
+
+    /// Asks the sender of something that builds on missing content for that content. Its answer, if it has it, fills
+    /// the gap; if it has not, nothing new comes and nothing is asked again.
+    fn ask_for_missing(&mut self, from: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&from) else { return };
+        if session.asked.is_some_and(|asked| now < asked + self.config.ask_again) {
+            return;
+        }
+        session.asked = Some(now);
+        let vector = self.replica.state_vector();
+        self.transmit(from, Message::SyncStep1(vector));
+        self.outputs.push_back(Output::Event(RoomEvent::Asked(from)));
+    }
+
+    fn announce(&mut self, from: SessionId, update: &AwarenessUpdate, now: Instant) {
+        let Some(session) = self.sessions.get(&from) else { return };
+        let mut refused = false;
+        for entry in update.entries() {
+            refused |= self.presence.apply(&session.owner, &entry, now) == Verdict::Refused;
+        }
+        if refused {
+            self.outputs.push_back(Output::Event(RoomEvent::PresenceRefused(from)));
+        }
+    }
+}
+
+/// What an update was brought as.
+#[derive(Clone, Copy, Debug)]
+enum Brought {
+    /// The answer to a question: much of it may be known.
+    Answer,
+    /// Something that its sender has just written.
+    Edit,
+}

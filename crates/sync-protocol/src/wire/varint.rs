@@ -1,0 +1,185 @@
+//! lib0's variable-length integers, strings and byte arrays, read with bounds.
+//!
+//! An unsigned integer takes seven bits a byte, least significant first; the high bit says that more follow.
+//! Strings and byte arrays are preceded by their length in bytes. Source: the encoding module of lib0, the
+//! library beneath Yjs.
+
+use crate::id::{ClientId, Id, MAX_SAFE_INTEGER};
+
+/// Why reading stopped. The sender's fault in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The input ends in the middle of a value.
+    #[error("the input ends early")]
+    EndsEarly,
+    /// An integer is above 2^53 - 1, or padded beyond ten bytes.
+    #[error("an integer is out of range")]
+    IntegerOutOfRange,
+    /// A string is not UTF-8.
+    #[error("a string is not UTF-8")]
+    InvalidText,
+    /// A count or length promises more than the bytes that are left could hold.
+    #[error("a declared count exceeds the bytes present")]
+    CountExceedsInput,
+}
+
+/// Reads a byte slice from front to back. No method allocates or reads beyond the slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the front of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Whether everything has been read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// One byte.
+    pub fn byte(&mut self) -> Result<u8, ReadError> {
+        let (&first, rest) = self.rest.split_first().ok_or(ReadError::EndsEarly)?;
+        self.rest = rest;
+        Ok(first)
+    }
+
+    /// The next `count` bytes.
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8], ReadError> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(ReadError::EndsEarly)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// An unsigned integer up to 2^53 - 1.
+    pub fn var_uint(&mut self) -> Result<u64, ReadError> {
+        let mut value = 0u64;
+        for shift in (0..70).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            // Padding with zero bits is tolerated, as lib0 does.
+            if bits != 0 {
+                if shift > 49 {
+                    return Err(ReadError::IntegerOutOfRange);
+                }
+                value |= bits << shift;
+            }
+            if byte < 0x80 {
+                return if value <= MAX_SAFE_INTEGER { Ok(value) } else { Err(ReadError::IntegerOutOfRange) };
+            }
+        }
+        Err(ReadError::IntegerOutOfRange)
+    }
+
+    /// Skips a signed integer of any size, and gives its first byte (sign and lowest bits).
+    pub fn skip_var_int(&mut self) -> Result<u8, ReadError> {
+        let first = self.byte()?;
+        let mut byte = first;
+        for _ in 0..10 {
+            if byte < 0x80 {
+                return Ok(first);
+            }
+            byte = self.byte()?;
+        }
+        Err(ReadError::IntegerOutOfRange)
+    }
+
+    /// A number of things of at least one byte each that are to follow.
+    pub fn count(&mut self) -> Result<usize, ReadError> {
+        let count = self.var_uint()?;
+        match usize::try_from(count) {
+            Ok(count) if count <= self.rest.len() => Ok(count),
+            _ => Err(ReadError::CountExceedsInput),
+        }
+    }
+
+    /// A byte array with its length in front.
+    pub fn var_bytes(&mut self) -> Result<&'a [u8], ReadError> {
+        let length = self.count()?;
+        self.take(length)
+    }
+
+    /// A string with its length in bytes in front.
+    pub fn var_string(&mut self) -> Result<&'a str, ReadError> {
+        std::str::from_utf8(self.var_bytes()?).map_err(|_| ReadError::InvalidText)
+    }
+
+    /// A client id.
+    pub fn client(&mut self) -> Result<ClientId, ReadError> {
+        ClientId::new(self.var_uint()?).ok_or(ReadError::IntegerOutOfRange)
+    }
+
+    /// A client id and a clock.
+    pub fn id(&mut self) -> Result<Id, ReadError> {
+        Ok(Id { client: self.client()?, clock: self.var_uint()? })
+    }
+}
+
+/// Appends an unsigned integer.
+pub fn write_var_uint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+/// How many bytes [`write_var_uint`] takes for this value.
+pub fn var_uint_bytes(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+/// Appends a byte array with its length in front.
+pub fn write_var_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    write_var_uint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a client id and a clock.
+pub fn write_id(out: &mut Vec<u8>, id: Id) {
+    write_var_uint(out, id.client.value());
+    write_var_uint(out, id.clock);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_survive_and_are_measured() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), MAX_SAFE_INTEGER] {
+            let mut out = Vec::new();
+            write_var_uint(&mut out, value);
+            assert_eq!(out.len(), var_uint_bytes(value));
+            let mut reader = Reader::new(&out);
+            assert_eq!(reader.var_uint(), Ok(value));
+            assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn integers_out_of_range_are_refused() {
+        let mut out = Vec::new();
+        write_var_uint(&mut out, MAX_SAFE_INTEGER + 1);
+        assert_eq!(Reader::new(&out).var_uint(), Err(ReadError::IntegerOutOfRange));
+        assert_eq!(Reader::new(&[0xff; 12]).var_uint(), Err(ReadError::IntegerOutOfRange));
+        assert_eq!(Reader::new(&[0x80; 12]).var_uint(), Err(ReadError::IntegerOutOfRange));
+        assert_eq!(Reader::new(&[0x80]).var_uint(), Err(ReadError::EndsEarly));
+        assert_eq!(Reader::new(&[0x81, 0x80, 0x00]).var_uint(), Ok(1));
+    }
+
+    #[test]
+    fn counts_are_held_against_the_bytes_present() {
+        assert_eq!(Reader::new(&[3, 1, 1]).count(), Err(ReadError::CountExceedsInput));
+        assert_eq!(Reader::new(&[0xff, 0xff, 0xff, 0x7f]).var_bytes(), Err(ReadError::CountExceedsInput));
+        assert_eq!(Reader::new(&[2, 0xc3, 0x28]).var_string(), Err(ReadError::InvalidText));
+    }
+}

@@ -1,0 +1,63 @@
+# The entrance for developers. `just` alone lists what there is.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+[private]
+default:
+    @just --list --unsorted
+
+# Run the server: just run --listen 127.0.0.1:1234 --data ./quire-data
+run *args:
+    cargo run --release --bin quire -- serve {{ args }}
+
+# Set up and pass everything, as CI does
+test:
+    scripts/test.sh
+
+# Test one crate: just test-crate view limits
+test-crate crate *args:
+    cargo test --package quire-{{ crate }} {{ args }}
+
+# Format all Rust sources
+fmt:
+    cargo fmt --all
+
+# Lints, warnings denied
+lint:
+    cargo clippy --workspace --all-targets -- --deny warnings
+    cargo clippy --package quire-sync-protocol --no-default-features -- --deny warnings
+
+# API documentation, warnings denied: just doc --open
+doc *args:
+    RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps {{ args }}
+
+# The repository's checks of itself: layers, links, sizes, words
+tidy:
+    cargo test --package quire-tests --test tidy
+
+# Licences, duplicates and sources of dependencies (needs cargo-deny)
+deny:
+    cargo deny check bans licenses sources
+
+# Known advisories against dependencies (needs cargo-deny and the network)
+advisories:
+    cargo deny check advisories
+
+# The real npm clients against the real binary: just interop presence.test.mjs
+interop *files:
+    cargo build --package quire-server
+    cd tests/interop && node --test --test-concurrency=1 {{ if files == "" { "*.test.mjs" } else { files } }}
+
+# Random histories of real yjs, pushed through the server and compared with yjs, half on redb and half on sled
+histories count="5000":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_HISTORIES={{ count }} node --test --test-timeout=7200000 histories.test.mjs
+
+# The faults that other servers had, in full length (about half an hour): just soak o-03
+soak case="o-":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_FULL=1 node --test --test-concurrency=1 --test-timeout=7200000 cases/{{ case }}*.test.mjs
+
+# The laws of the replica, on this many cases each
+properties cases="10000":
+    QUIRE_PROPERTY_CASES={{ cases }} cargo test --package quire-sync-protocol --lib replica
