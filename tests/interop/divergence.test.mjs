@@ -129,3 +129,12 @@ test('a sequence that ended another engine is taken, read after every update', a
   assert.equal(copy.getMap('m').size, 0)
   assert.equal(server.pid, pid)
 })
+
+test('two values of one map key stay two: reading the second deletes the first', async t => {
+  // Without the deletion that their author sent along, as if it were late.
+  const updates = ['010101002801016d016b017d0100', '01010101a80100017d0200'].map(fromHex)
+  const writer = await RawClient.connect(documentUrl(server, 'values of a key'), { t })
+  for (const update of updates) await writer.update(update)
+  await writer.fence()
+  compare(documentOf([await read(t, 'values of a key')]), documentOf(updates), 'the server copy')
+})

@@ -1,7 +1,7 @@
 // Random histories of real yjs through the server: what goes in comes out.
 //
 // QUIRE_HISTORIES=N runs N of them (default 50), half on redb and half on sled. QUIRE_SEED=S starts at seed S; with a seed given,
-// QUIRE_HISTORIES defaults to 1.
+// QUIRE_HISTORIES defaults to 1. QUIRE_WITHOUT=kind,kind switches kinds of edits and deliveries off (EDITS, DELIVERIES in lib/histories.mjs).
 
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { start } from './lib/server.mjs'
 import { shrink } from './lib/shrink.mjs'
 
 const total = Number(process.env.QUIRE_HISTORIES || (seedGiven ? 1 : 50))
+const without = (process.env.QUIRE_WITHOUT ?? '').split(',').filter(kind => kind !== '')
 const stores = ['redb', 'sled']
 
 for (const [turn, store] of stores.entries()) {
@@ -33,15 +34,15 @@ for (const [turn, store] of stores.entries()) {
       }
     }
     for (const seed of seeds) {
-      const history = makeHistory(seed)
+      const history = makeHistory(seed, { without })
       const error = await fails(history, 15_000)
       if (!error) continue
       console.error(`seed ${seed} fails on ${store} (replay: QUIRE_SEED=${seed}): ${error.message}`)
-      const { error: last, history: small, without, tries } = await shrink(history, candidate => fails(candidate)).catch(e => ({ error: e, history, without: [], tries: 0 }))
+      const { error: last, history: small, without: off, tries } = await shrink(history, candidate => fails(candidate), { without }).catch(e => ({ error: e, history, without, tries: 0 }))
       const path = join(tmpdir(), `quire-history-${seed}.json`)
       const json = JSON.stringify(toJSON(small))
       writeFileSync(path, json)
-      console.error(`after ${tries} tries, without ${without.join(', ') || 'nothing'}: ${last.stack}\n${json}\nalso in ${path}`)
+      console.error(`after ${tries} tries, without ${off.join(', ') || 'nothing'}: ${last.stack}\n${json}\nalso in ${path}`)
       throw new Error(`history with seed ${seed} differs (QUIRE_SEED=${seed})`, { cause: last })
     }
     assert.deepEqual(server.panics(), [])
