@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import * as Y from 'yjs'
 import { compare, documentOf, openClient, serverCopy } from '../lib/client.mjs'
 import { start } from '../lib/server.mjs'
-import { compacted, confirmed, httpContent, recordOwn, serverDocument, settle, tap, tellCompactions } from './lib/room.mjs'
+import { LONG_LOG, compacted, confirmed, httpContent, oneByOne, recordOwn, serverDocument, settle, tap, tellCompactions } from './lib/room.mjs'
 import { limit } from './lib/size.mjs'
 
 const EMOJI = '\u{1F984}'.repeat(256) // 1 KB
@@ -58,10 +58,7 @@ test('O-33 any roots pass through, survive restart and compaction, and no wrong 
   await author.waitSynced()
   fill(author.doc)
   // Enough further edits that the server's policy compacts the log.
-  for (let i = 0; i < 1_500; i++) {
-    author.doc.getMap('map').set('counter', i)
-    if (i % 3 === 0) await new Promise(resolve => setImmediate(resolve))
-  }
+  await oneByOne(received, LONG_LOG, i => author.doc.getMap('map').set('counter', i))
   author.doc.getMap('map').delete('counter')
   await settle(server, 'roots', [author], { deletes: true })
   await confirmed(received, Y.mergeUpdates(own))

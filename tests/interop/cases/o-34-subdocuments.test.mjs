@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import * as Y from 'yjs'
 import { compare, documentOf, openClient, serverCopy } from '../lib/client.mjs'
 import { start } from '../lib/server.mjs'
-import { compacted, confirmed, recordOwn, serverDocument, tap, tellCompactions } from './lib/room.mjs'
+import { LONG_LOG, compacted, confirmed, oneByOne, recordOwn, serverDocument, tap, tellCompactions } from './lib/room.mjs'
 import { limit } from './lib/size.mjs'
 
 const OPTIONS = {
@@ -53,10 +53,7 @@ test('O-34 sub-documents keep their ids, options and content', limit(90_000, 90_
   for (const key of Object.keys(OPTIONS)) await edit(t, server, folder.get(key), sub => sub.getText('text').insert(0, `content of ${key}`))
 
   // Enough further edits that the server's policy compacts the parent.
-  for (let i = 0; i < 1_500; i++) {
-    author.doc.getMap('other').set('counter', i)
-    if (i % 3 === 0) await new Promise(resolve => setImmediate(resolve))
-  }
+  await oneByOne(received, LONG_LOG, i => author.doc.getMap('other').set('counter', i))
   await confirmed(received, Y.mergeUpdates(own))
 
   const check = async (keys, label) => {
