@@ -63,10 +63,12 @@ impl Desk {
         }
     }
 
-    /// A room was loaded, from this many updates.
+    /// A room was loaded, from this many updates. If they may be many or large for a log, the compactor has a look: the
+    /// document may have been stored by a life that did not come to it.
     pub(crate) fn restart(&mut self, epoch: Epoch, seq: Seq, bytes: usize, updates: usize) {
         self.ledger.restart(epoch, seq, bytes);
-        if updates as u64 > self.shared.config.compaction.updates {
+        let policy = &self.shared.config.compaction;
+        if updates as u64 > policy.updates || updates > 1 && bytes as u64 > policy.bytes {
             self.shared.compactor.ask(&self.doc);
         }
     }
