@@ -11,6 +11,9 @@ use crate::wire::varint::Reader;
 /// changes, large enough that what is kept beside its bytes does not count.
 pub(super) const CHUNK_BYTES: usize = 1024;
 
+/// A full chunk that has less room than this gets more before something is appended to its last struct.
+const SPARE_BYTES: usize = 64;
+
 /// Contiguous structs of one client, encoded as an update holds them. Never empty, and without Skip. No two
 /// neighbours could be joined, within a chunk or from one to the next.
 #[derive(Clone, Debug)]
@@ -45,6 +48,11 @@ impl Chunk {
     }
 
     fn push(&mut self, client: ClientId, next: &Struct<'_>) {
+        // A long text grows by its eighth, which `shrink` leaves, and not anew with each letter.
+        let len = self.bytes.len();
+        if len >= CHUNK_BYTES && self.bytes.capacity() - len < SPARE_BYTES {
+            self.bytes.reserve_exact(len / 8);
+        }
         if let Some(count_at) = self.joins(client, next) {
             // The count was just found to be readable.
             let joined = next.write_joined(count_at, &mut self.bytes);
@@ -133,25 +141,30 @@ impl Splice {
 
     /// Appends the next struct, with its content deleted where `deleted` (ascending) has its clocks.
     pub(super) fn push_cut(&mut self, chunks: &mut Chunks, next: &Struct<'_>, deleted: &[ClockRange]) {
-        let start = Id { client: self.client, clock: self.at() };
-        let mut from = 0;
+        let mut start = Id { client: self.client, clock: self.at() };
+        let end = start.clock + next.len;
+        let mut rest = *next;
         for range in deleted {
-            if range.end <= start.clock + from {
-                continue;
-            }
-            let first = range.start.saturating_sub(start.clock).max(from);
-            if first >= next.len {
+            let (from, to) = (range.start.max(start.clock), range.end.min(end));
+            if from >= end {
                 break;
             }
-            if from < first {
-                self.push(chunks, &next.slice(start, from, first));
+            if from >= to {
+                continue;
             }
-            from = next.len.min(range.end - start.clock);
-            self.push(chunks, &next.slice(start, first, from).deleted());
+            if from > start.clock {
+                let len = from - start.clock;
+                let kept = rest.split_front(&mut start, len);
+                self.push(chunks, &kept);
+            }
+            if to == end {
+                return self.push(chunks, &rest.deleted());
+            }
+            let len = to - start.clock;
+            let cut = rest.split_front(&mut start, len);
+            self.push(chunks, &cut.deleted());
         }
-        if from < next.len {
-            self.push(chunks, &next.slice(start, from, next.len));
-        }
+        self.push(chunks, &rest);
     }
 
     /// Puts everything back.

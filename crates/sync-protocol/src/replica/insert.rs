@@ -31,7 +31,7 @@ impl Replica {
         self.erase(&fresh_deletes);
 
         let mut inserter = Inserter::new(self);
-        update.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
+        update.for_each_struct_in_order(|client, clock, next| inserter.insert(client, clock, &next));
         let Taken { fresh, erased, complete, detached, unresolved } = inserter.finish();
         whole &= complete;
         self.deletes
@@ -165,7 +165,7 @@ struct Inserter<'r> {
 /// What an insertion took from its update.
 #[derive(Debug)]
 struct Taken {
-    /// What was missing, in the order of the update.
+    /// What was missing, in the order of the update if that is in order.
     fresh: Vec<(ClientId, ClockRange)>,
     /// What of it says by itself that it is deleted.
     erased: Vec<(ClientId, ClockRange)>,
@@ -191,7 +191,7 @@ impl<'r> Inserter<'r> {
 
     fn fill(replica: &mut Replica, update: &Update) {
         let mut inserter = Inserter::new(replica);
-        update.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
+        update.for_each_struct_in_order(|client, clock, next| inserter.insert(client, clock, &next));
         inserter.finish();
     }
 
@@ -208,20 +208,23 @@ impl<'r> Inserter<'r> {
         if next.body == Body::Skip {
             return;
         }
-        let start = Id { client, clock };
+        let mut at = Id { client, clock };
         let end = clock + next.len;
-        let mut at = clock;
-        while at < end {
-            match self.look(client, at) {
-                Found::Held(until) => {
-                    self.taken.complete = false;
-                    at = until.min(end);
-                }
-                Found::Missing(until) => {
-                    let to = until.min(end);
-                    self.take(start, at, &next.slice(start, at - clock, to - clock));
-                    at = to;
-                }
+        let mut rest = *next;
+        loop {
+            let (until, missing) = match self.look(client, at.clock) {
+                Found::Held(until) => (until, false),
+                Found::Missing(until) => (until, true),
+            };
+            self.taken.complete &= missing;
+            let from = at.clock;
+            let is_last = until >= end;
+            let piece = if is_last { rest } else { rest.split_front(&mut at, until - from) };
+            if missing {
+                self.take(client, from, &piece);
+            }
+            if is_last {
+                return;
             }
         }
     }
@@ -255,8 +258,7 @@ impl<'r> Inserter<'r> {
     }
 
     /// Takes a struct into the gap where [`Self::look`] has just found it missing.
-    fn take(&mut self, block: Id, at: Clock, piece: &Struct<'_>) {
-        let client = block.client;
+    fn take(&mut self, client: ClientId, at: Clock, piece: &Struct<'_>) {
         let range = ClockRange { start: at, end: at + piece.len };
         extend(&mut self.taken.fresh, client, range);
         if piece.is_deleted() {

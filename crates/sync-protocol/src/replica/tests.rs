@@ -312,6 +312,60 @@ proptest! {
     }
 }
 
+fn many(head: &[u64], parts: impl Iterator<Item = Vec<u8>>, tail: &[u8]) -> Update {
+    let mut bytes = Vec::new();
+    for number in head {
+        crate::wire::varint::write_var_uint(&mut bytes, *number);
+    }
+    parts.for_each(|part| bytes.extend(part));
+    bytes.extend(tail);
+    Update::parse(bytes.into()).unwrap()
+}
+
+// These two end at once, or not within minutes if what they hold is lost.
+
+#[test]
+fn a_text_is_cut_into_many_pieces_in_linear_time() {
+    const UNITS: u64 = 400_000;
+    let letters = std::iter::once(vec![b'x'; usize::try_from(UNITS).unwrap()]);
+    let text = many(&[1, 1, 1, 0, 4, 1, 1, u64::from(b't'), UNITS], letters, &[0]);
+    // Every other letter is deleted, before it comes and after.
+    let starts = (0..UNITS / 2).map(|half| {
+        let mut range = Vec::new();
+        crate::wire::varint::write_var_uint(&mut range, 2 * half);
+        range.push(1);
+        range
+    });
+    let deletes = many(&[0, 1, 1, UNITS / 2], starts, &[]);
+    let cut = filled(&[text.clone(), deletes.clone()]);
+    assert_eq!(cut, filled(&[deletes, text.clone()]));
+    assert_eq!(cut.structs() as u64, UNITS);
+    // Every other letter has come before, as something that needs no place.
+    let early = (0..UNITS).map(|clock| vec![if clock % 2 == 0 { 10 } else { 0 }, 1]);
+    let early = many(&[1, UNITS, 1, 0], early, &[0]);
+    assert_eq!(filled(&[early, text]).structs() as u64, UNITS);
+}
+
+#[test]
+fn blocks_in_the_worst_order_are_put_in_order_in_linear_time() {
+    const BLOCKS: u64 = 100_000;
+    let block = |clock: u64| {
+        let mut block = vec![1, 1];
+        crate::wire::varint::write_var_uint(&mut block, clock);
+        match clock.checked_sub(1) {
+            None => block.extend([4, 1, 1, b't']),
+            Some(before) => {
+                block.extend([0x84, 1]);
+                crate::wire::varint::write_var_uint(&mut block, before);
+            }
+        }
+        block.extend([1, b'x']);
+        block
+    };
+    let letters = many(&[BLOCKS], (0..BLOCKS).rev().map(block), &[0]);
+    assert_eq!(filled(&[letters]).structs(), 1);
+}
+
 #[test]
 fn many_small_edits_stay_small_and_their_chunks_bounded() {
     let mut replica = Replica::new();

@@ -154,9 +154,9 @@ impl<'a> Content<'a> {
     pub(super) fn slice(&self, len: Clock, from: Clock, to: Clock) -> Self {
         match *self {
             Self::Json(list) => {
-                Self::Json(sublist(list, from, to, |reader| Ok(reader.var_bytes().map(drop)?)))
+                Self::Json(sublist(list, len, from, to, |reader| Ok(reader.var_bytes().map(drop)?)))
             }
-            Self::Any(list) => Self::Any(sublist(list, from, to, value::skip_value)),
+            Self::Any(list) => Self::Any(sublist(list, len, from, to, value::skip_value)),
             Self::String(text) => Self::String(text.slice(len, from, to)),
             Self::Deleted
             | Self::Binary(_)
@@ -242,9 +242,11 @@ fn raw<'a>(
     Ok(reader.take(reader.rest().len() - ahead.rest().len())?)
 }
 
-/// The elements from `from` up to `to` of a list that has been read before.
+/// The elements from `from` up to `to` of a list of `len` that has been read before. The end of the list is found without
+/// a walk: whoever cuts piece after piece off the front pays for each piece only.
 fn sublist<'a>(
     list: &'a [u8],
+    len: Clock,
     from: Clock,
     to: Clock,
     skip: impl Fn(&mut Reader<'a>) -> Result<(), UpdateError>,
@@ -252,6 +254,9 @@ fn sublist<'a>(
     let mut reader = Reader::new(list);
     let skipped = (0..from).try_for_each(|_| skip(&mut reader));
     debug_assert_eq!(skipped, Ok(()));
+    if to == len {
+        return reader.rest();
+    }
     let part = raw(&mut reader, |reader| (from..to).try_for_each(|_| skip(reader)));
     debug_assert!(part.is_ok());
     part.unwrap_or_default()

@@ -12,6 +12,8 @@ pub mod structs;
 mod text;
 mod value;
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 
 use crate::id::{ClientId, Clock, MAX_SAFE_INTEGER};
@@ -112,6 +114,31 @@ impl Update {
         debug_assert_eq!(walked, Ok(self.ordered));
     }
 
+    /// Like [`Self::for_each_struct`], with the clients descending and the blocks of one client by their first clocks.
+    /// Whoever builds from it then only ever appends.
+    pub(crate) fn for_each_struct_in_order(&self, mut visit: impl FnMut(ClientId, Clock, Struct<'_>)) {
+        if self.ordered {
+            return self.for_each_struct(visit);
+        }
+        let mut blocks = Vec::new();
+        let mut reader = Reader::new(&self.bytes);
+        // A checked update reads to its end; see `parse`.
+        for _ in 0..reader.count().unwrap_or_default() {
+            let block = reader;
+            let mut first = None;
+            let walked = walk_block(&mut reader, Check::Known, |client, clock, _| {
+                first.get_or_insert((Reverse(client), clock));
+            });
+            debug_assert!(walked.is_ok());
+            blocks.extend(first.map(|first| (first, block)));
+        }
+        blocks.sort_by_key(|(first, _)| *first);
+        for (_, mut block) in blocks {
+            let walked = walk_block(&mut block, Check::Known, &mut visit);
+            debug_assert!(walked.is_ok());
+        }
+    }
+
     /// Calls `visit` for each range of the delete set, in the order of the encoding. Ranges may be empty,
     /// overlap or come in any order.
     pub fn for_each_delete(&self, visit: impl FnMut(ClientId, ClockRange)) {
@@ -135,20 +162,30 @@ fn walk_structs(
     let mut ordered = true;
     let mut before = None;
     for _ in 0..reader.count()? {
-        let structs = reader.count()?;
-        let client = reader.client()?;
+        let client = walk_block(reader, check, &mut visit)?;
         ordered &= before.is_none_or(|before| client < before);
         before = Some(client);
-        let mut clock = reader.var_uint()?;
-        for _ in 0..structs {
-            let next = Struct::read(reader, check)?;
-            let end = clock.checked_add(next.len).filter(|end| *end <= MAX_SAFE_INTEGER);
-            let end = end.ok_or(UpdateError::ClockOutOfRange)?;
-            visit(client, clock, next);
-            clock = end;
-        }
     }
     Ok(ordered)
+}
+
+/// Walks the structs of one client, and gives it.
+fn walk_block(
+    reader: &mut Reader<'_>,
+    check: Check,
+    mut visit: impl FnMut(ClientId, Clock, Struct<'_>),
+) -> Result<ClientId, UpdateError> {
+    let structs = reader.count()?;
+    let client = reader.client()?;
+    let mut clock = reader.var_uint()?;
+    for _ in 0..structs {
+        let next = Struct::read(reader, check)?;
+        let end = clock.checked_add(next.len).filter(|end| *end <= MAX_SAFE_INTEGER);
+        let end = end.ok_or(UpdateError::ClockOutOfRange)?;
+        visit(client, clock, next);
+        clock = end;
+    }
+    Ok(client)
 }
 
 fn walk_deletes(

@@ -264,6 +264,16 @@ impl<'a> Struct<'a> {
         }
     }
 
+    /// Takes the first `len` clocks off the front, fewer than there are, and leaves the rest. `start` is the id of the first
+    /// unit, and becomes that of the rest. Takes time linear in what is taken: cut piece by piece, a struct costs no more
+    /// than its length.
+    pub(crate) fn split_front(&mut self, start: &mut Id, len: Clock) -> Self {
+        let front = self.slice(*start, 0, len);
+        *self = self.slice(*start, len, self.len);
+        start.clock += len;
+        front
+    }
+
     /// The same struct with its content deleted. It keeps its place: others may stand next to it.
     pub(crate) fn deleted(&self) -> Self {
         match &self.body {

@@ -56,7 +56,9 @@ impl<'a> Text<'a> {
         let half_first = from < lead;
         let half_last = to > whole_end;
         let (start, start_splits) = offset(self.whole, from.max(lead).min(whole_end) - lead);
-        let (end, end_splits) = offset(self.whole, to.min(whole_end).max(lead) - lead);
+        // The end is found without a walk: whoever cuts piece after piece off the front pays for each piece only.
+        let (end, end_splits) =
+            if to >= whole_end { (self.whole.len(), false) } else { offset(self.whole, to.max(lead) - lead) };
         // Behind a split pair the whole characters begin after it; before one they end ahead of it.
         let start = if start_splits { next_char(self.whole, start) } else { start };
         let whole = self.whole.get(start..end.max(start)).unwrap_or_default();
