@@ -39,9 +39,8 @@ impl Replica {
 
         let delta = if fresh.is_empty() && fresh_deletes.is_empty() {
             None
-        } else if !update.is_ordered() {
-            // Yjs reads only the last of two blocks of one client. No client writes such an update; put in order,
-            // it serves as its own delta.
+        } else if !update.is_regular() {
+            // No client writes such an update; put in order, it serves as its own delta.
             let mut sorted = Self::new();
             Inserter::fill(&mut sorted, update);
             sorted.deletes.unite(&fresh_deletes);

@@ -161,6 +161,20 @@ fn a_struct_without_length_says_nothing() {
     assert_eq!(hex(&delta), "0101010000010 0".replace(' ', ""));
 }
 
+#[test]
+fn what_is_empty_is_not_handed_on() {
+    // Yjs throws on an item without length, and on a range of the delete set without.
+    let by_two = "02 01 02 00 04 01 01 74 01 61 02 01 00 04 01 01 74 00 04 01 01 74 01 62 00";
+    for (update, handed_on) in [
+        (by_two, "02 01 02 00 04 01 01 74 01 61 01 01 00 04 01 01 74 01 62 00"),
+        ("00 02 02 01 05 00 01 01 03 01", "00 01 01 01 03 01"),
+        ("01 01 01 00 00 01 01 02 01 05 00", "01 01 01 00 00 01 00"),
+    ] {
+        let delta = Replica::new().insert(&unhex(&update.replace(' ', ""))).delta.unwrap();
+        assert_eq!(hex(&delta), handed_on.replace(' ', ""), "{update}");
+    }
+}
+
 /// Small documents by invented clients that behave like real ones: what an id holds is fixed beforehand, and an
 /// update holds any slices of it, with any deletes. (An id has one content: the first law of Yjs.)
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 
 use bytes::Bytes;
 
-use crate::id::{ClientId, Clock, MAX_SAFE_INTEGER};
+use crate::id::{ClientId, Clock, Id, MAX_SAFE_INTEGER};
 use crate::wire::varint::{ReadError, Reader, write_var_uint};
 use id_set::{ClockRange, IdSet};
 use structs::{Check, Struct};
@@ -30,8 +30,9 @@ pub struct Update {
     bytes: Bytes,
     /// Where the delete set begins.
     deletes_at: usize,
-    /// Each client stands in one block, and these descend, as Yjs writes them.
-    ordered: bool,
+    /// Everything is as Yjs writes it: each client stands in one block, these descend, and no struct and no range of
+    /// the delete set is empty.
+    regular: bool,
 }
 
 /// Why an update was refused. The sender's fault in every case.
@@ -61,6 +62,9 @@ pub enum UpdateError {
     /// A clock passes 2^53 - 1.
     #[error("a clock is out of range")]
     ClockOutOfRange,
+    /// An item stands next to, or within, something that its own client inserted later, or itself.
+    #[error("an item builds on a later insertion of its own client")]
+    BuildsOnLater,
     /// Bytes follow the delete set.
     #[error("bytes follow the end of the update")]
     TrailingBytes,
@@ -69,24 +73,25 @@ pub enum UpdateError {
 impl Update {
     /// The update without structs and deletes.
     pub const fn empty() -> Self {
-        Self { bytes: Bytes::from_static(&[0, 0]), deletes_at: 1, ordered: true }
+        Self { bytes: Bytes::from_static(&[0, 0]), deletes_at: 1, regular: true }
     }
 
     /// Walks an update and takes it. Reads every byte once and allocates nothing.
     pub fn parse(bytes: Bytes) -> Result<Self, UpdateError> {
         let mut reader = Reader::new(&bytes);
-        let ordered = walk_structs(&mut reader, Check::Full, |_, _, _| {})?;
+        let mut empty = false;
+        let ordered = walk_structs(&mut reader, Check::Full, |_, _, next| empty |= next.len == 0)?;
         let deletes_at = bytes.len() - reader.rest().len();
-        walk_deletes(&mut reader, |_, _| {})?;
+        walk_deletes(&mut reader, |_, range| empty |= range.is_empty())?;
         if !reader.is_empty() {
             return Err(UpdateError::TrailingBytes);
         }
-        Ok(Self { bytes, deletes_at, ordered })
+        Ok(Self { bytes, deletes_at, regular: ordered && !empty })
     }
 
     /// Takes an encoding that this crate has just written, without walking it.
     pub(crate) fn from_encoder(bytes: Vec<u8>, deletes_at: usize) -> Self {
-        let update = Self { bytes: bytes.into(), deletes_at, ordered: true };
+        let update = Self { bytes: bytes.into(), deletes_at, regular: true };
         debug_assert_eq!(Self::parse(update.bytes.clone()).as_ref(), Ok(&update));
         update
     }
@@ -101,9 +106,10 @@ impl Update {
         self.bytes.as_ref() == [0, 0]
     }
 
-    /// Whether each client stands in one block, and these descend.
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.ordered
+    /// Whether it is as Yjs writes updates. Any other is not to be handed on: Yjs reads only the last of two blocks of one
+    /// client, and throws on a range of the delete set, or an item, that is empty.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.regular
     }
 
     /// Calls `visit` for each struct, in the order of the encoding: clients in any order, clocks ascending within
@@ -111,13 +117,13 @@ impl Update {
     pub fn for_each_struct(&self, visit: impl FnMut(ClientId, Clock, Struct<'_>)) {
         // A checked update reads to its end; see `parse`.
         let walked = walk_structs(&mut Reader::new(&self.bytes), Check::Known, visit);
-        debug_assert_eq!(walked, Ok(self.ordered));
+        debug_assert!(walked.is_ok());
     }
 
     /// Like [`Self::for_each_struct`], with the clients descending and the blocks of one client by their first clocks.
     /// Whoever builds from it then only ever appends.
     pub(crate) fn for_each_struct_in_order(&self, mut visit: impl FnMut(ClientId, Clock, Struct<'_>)) {
-        if self.ordered {
+        if self.regular {
             return self.for_each_struct(visit);
         }
         let mut blocks = Vec::new();
@@ -180,6 +186,9 @@ fn walk_block(
     let mut clock = reader.var_uint()?;
     for _ in 0..structs {
         let next = Struct::read(reader, check)?;
+        if check == Check::Full && next.builds_on_later(Id { client, clock }) {
+            return Err(UpdateError::BuildsOnLater);
+        }
         let end = clock.checked_add(next.len).filter(|end| *end <= MAX_SAFE_INTEGER);
         let end = end.ok_or(UpdateError::ClockOutOfRange)?;
         visit(client, clock, next);

@@ -208,6 +208,14 @@ impl<'a> Struct<'a> {
         })
     }
 
+    /// Whether it names, as its place, something that its own client inserted no earlier. Nobody can have, and Yjs, which
+    /// takes earlier insertions of the same client for known, throws.
+    pub(crate) fn builds_on_later(&self, own: Id) -> bool {
+        let Body::Item(item) = &self.body else { return false };
+        let mut named = item.place.dependencies().into_iter().flatten();
+        named.any(|id| id.client == own.client && id.clock >= own.clock)
+    }
+
     /// A gap of this length.
     pub(crate) fn skip(len: Clock) -> Self {
         Self { len, body: Body::Skip }

@@ -95,6 +95,17 @@ fn what_cannot_be_delimited_is_refused_with_its_reason() {
 }
 
 #[test]
+fn an_item_that_builds_on_a_later_one_of_its_client_is_refused() {
+    // Client 7 at clock 0; each names clock 0 or 1 of its own, which Yjs takes for known, and throws.
+    for place in [&[0x84, 7, 0][..], &[0x84, 7, 1], &[0x44, 7, 1], &[0xc4, 1, 0, 7, 0], &[4, 0, 7, 0]] {
+        let item = [place, &[1, b'a']].concat();
+        assert_eq!(parse(&with_structs(1, &item)), Err(UpdateError::BuildsOnLater), "{place:?}");
+    }
+    let typed = [4, 1, 1, b't', 1, b'a', 0x84, 7, 0, 1, b'b'];
+    assert!(parse(&with_structs(2, &typed)).is_ok());
+}
+
+#[test]
 fn counts_and_clocks_out_of_range_are_refused() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
     let too_many = Err(UpdateError::Unreadable(ReadError::CountExceedsInput));

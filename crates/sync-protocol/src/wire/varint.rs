@@ -79,15 +79,24 @@ impl<'a> Reader<'a> {
         Err(ReadError::IntegerOutOfRange)
     }
 
-    /// Skips a signed integer of any size, and gives its first byte (sign and lowest bits).
+    /// Skips a signed integer of up to 2^53 - 1 either way, and gives its first byte (sign and lowest bits). lib0 throws on
+    /// larger ones.
     pub fn skip_var_int(&mut self) -> Result<u8, ReadError> {
         let first = self.byte()?;
+        let mut value = u64::from(first & 0x3f);
         let mut byte = first;
-        for _ in 0..10 {
+        for shift in (6..70).step_by(7) {
             if byte < 0x80 {
-                return Ok(first);
+                return if value <= MAX_SAFE_INTEGER { Ok(first) } else { Err(ReadError::IntegerOutOfRange) };
             }
             byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if bits != 0 {
+                if shift > 48 {
+                    return Err(ReadError::IntegerOutOfRange);
+                }
+                value |= bits << shift;
+            }
         }
         Err(ReadError::IntegerOutOfRange)
     }
@@ -174,6 +183,21 @@ mod tests {
         assert_eq!(Reader::new(&[0x80; 12]).var_uint(), Err(ReadError::IntegerOutOfRange));
         assert_eq!(Reader::new(&[0x80]).var_uint(), Err(ReadError::EndsEarly));
         assert_eq!(Reader::new(&[0x81, 0x80, 0x00]).var_uint(), Ok(1));
+    }
+
+    #[test]
+    fn signed_integers_end_where_those_of_javascript_do() {
+        let skip = |bytes: &[u8]| Reader::new(bytes).skip_var_int();
+        let largest = [0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f];
+        let above = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
+        assert_eq!(skip(&largest), Ok(0xbf));
+        assert_eq!(skip(&[&[0xff], &largest[1..]].concat()), Ok(0xff));
+        assert_eq!(skip(&above), Err(ReadError::IntegerOutOfRange));
+        assert_eq!(skip(&[0xff; 12]), Err(ReadError::IntegerOutOfRange));
+        // Padding with zero bits is tolerated, as lib0 does, within ten bytes.
+        assert_eq!(skip(&[0x85, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0]), Ok(0x85));
+        assert_eq!(skip(&[0x80; 12]), Err(ReadError::IntegerOutOfRange));
+        assert_eq!(skip(&[0x80]), Err(ReadError::EndsEarly));
     }
 
     #[test]
