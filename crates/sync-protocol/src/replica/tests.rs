@@ -187,11 +187,13 @@ struct Piece {
 
 /// What client `id` inserted in 40 clocks: text with wide characters, values, keyed values, in several runs.
 fn source(id: u64) -> Update {
-    let structs: [&[u8]; 8] = [
+    let structs: [&[u8]; 10] = [
         &[4, 1, 1, b't', 10, b'a', b'b', 0xc3, 0xa4, 0xf0, 0x9f, 0x98, 0x80, b'c', b'd'],
         &[8, 1, 1, b'l', 4, 126, 125, 3, 119, 1, b'x', 117, 1, 120],
         &[0x28, 1, 1, b'm', 1, b'k', 1, 125, 1],
-        &[0xa8, 0, 11, 3, 125, 2, 125, 3, 125, 4],
+        &[0xa8, 0, 11, 1, 125, 2],
+        &[0xa8, 0, 12, 1, 125, 3],
+        &[0xa8, 0, 13, 1, 125, 4],
         &[
             2, 1, 1, b'j', 3, 1, b'1', 9, b'u', b'n', b'd', b'e', b'f', b'i', b'n', b'e', b'd', 4, b'n',
             b'u', b'l', b'l',
@@ -200,7 +202,7 @@ fn source(id: u64) -> Update {
         &[7, 1, 1, b'n', 1],
         &[0x84, 0, 24, 8, b'1', b'2', b'3', b'4', b'5', b'6', b'7', b'8'],
     ];
-    let mut bytes = vec![1, 8, u8::try_from(id).unwrap(), 0];
+    let mut bytes = vec![1, 10, u8::try_from(id).unwrap(), 0];
     for one in structs {
         let mut one = one.to_vec();
         // Origins name the client itself.
@@ -424,4 +426,13 @@ fn a_long_text_is_sent_in_even_parts_and_no_character_is_halved() {
     }
     reader.insert(&all.diff(&known));
     assert_eq!(reader, all);
+}
+
+#[test]
+fn values_of_one_key_stay_apart_until_they_are_deleted() {
+    // 1 and then 2 under key k, without the deletion that their author sent along.
+    let values = ["010101002801016d016b017d0100", "01010101a80100017d0200"].map(unhex);
+    assert_eq!(filled(&values).structs(), 2);
+    let deleted = unhex("0001010100 02".replace(' ', "").as_str());
+    assert_eq!(filled(&[values[0].clone(), values[1].clone(), deleted]).structs(), 1);
 }

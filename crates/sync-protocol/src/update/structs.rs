@@ -352,6 +352,8 @@ impl<'a> Head<'a> {
                 item.place.continues(client, clock, &place)
                     && kind == item.content.kind()
                     && kind.concatenates()
+                    // Of the values of one key a reader deletes all but the last; of one struct it would delete none.
+                    && (kind == Kind::Deleted || !place.keyed())
             }
             _ => false,
         }
