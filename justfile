@@ -62,3 +62,14 @@ properties cases="10000":
 fuzz-yjs folder="crates/testkit/corpus/updates":
     cargo build --package quire-testkit --bin corpus
     node tests/interop/fuzz/accepted.mjs {{ folder }}
+
+# Random histories of real yjs, pushed through the server and compared with yjs, half on redb and half on sled
+histories count="5000":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_HISTORIES={{ count }} node --test --test-timeout=7200000 histories.test.mjs
+
+# The faults that other servers had, in full length (about half an hour): just soak o-03
+soak case="o-":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_FULL=1 node --test --test-concurrency=1 --test-timeout=7200000 cases/{{ case }}*.test.mjs
+

@@ -1,7 +1,7 @@
 // Random histories of real yjs through the server: what goes in comes out.
 //
 // QUIRE_HISTORIES=N runs N of them (default 50), half on redb and half on sled. QUIRE_SEED=S starts at seed S; with a seed given,
-// QUIRE_HISTORIES defaults to 1.
+// QUIRE_HISTORIES defaults to 1. QUIRE_WITHOUT=kind,kind switches kinds of edits and deliveries off (EDITS, DELIVERIES in lib/histories.mjs).
 
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
@@ -9,12 +9,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { differential, Difference, essentialSteps } from './lib/differential.mjs'
-import { makeHistory, toJSON } from './lib/histories.mjs'
+import { fromJSON, makeHistory, toJSON } from './lib/histories.mjs'
 import { runSeed, seedGiven } from './lib/seed.mjs'
 import { start } from './lib/server.mjs'
 import { shrink } from './lib/shrink.mjs'
 
 const total = Number(process.env.QUIRE_HISTORIES || (seedGiven ? 1 : 50))
+const without = (process.env.QUIRE_WITHOUT ?? '').split(',').filter(kind => kind !== '')
 const stores = ['redb', 'sled']
 
 for (const [turn, store] of stores.entries()) {
@@ -33,15 +34,15 @@ for (const [turn, store] of stores.entries()) {
       }
     }
     for (const seed of seeds) {
-      const history = makeHistory(seed)
+      const history = makeHistory(seed, { without })
       const error = await fails(history, 15_000)
       if (!error) continue
       console.error(`seed ${seed} fails on ${store} (replay: QUIRE_SEED=${seed}): ${error.message}`)
-      const { error: last, history: small, without, tries } = await shrink(history, candidate => fails(candidate)).catch(e => ({ error: e, history, without: [], tries: 0 }))
+      const { error: last, history: small, without: off, tries } = await shrink(history, candidate => fails(candidate), { without }).catch(e => ({ error: e, history, without, tries: 0 }))
       const path = join(tmpdir(), `quire-history-${seed}.json`)
       const json = JSON.stringify(toJSON(small))
       writeFileSync(path, json)
-      console.error(`after ${tries} tries, without ${without.join(', ') || 'nothing'}: ${last.stack}\n${json}\nalso in ${path}`)
+      console.error(`after ${tries} tries, without ${off.join(', ') || 'nothing'}: ${last.stack}\n${json}\nalso in ${path}`)
       throw new Error(`history with seed ${seed} differs (QUIRE_SEED=${seed})`, { cause: last })
     }
     assert.deepEqual(server.panics(), [])
@@ -57,7 +58,27 @@ test('a server that loses one update is found out', async t => {
     const essential = essentialSteps(history)
     if (essential.length === 0) continue
     const drop = essential[seed % essential.length]
-    await assert.rejects(differential(server, history, { name: `lossy ${seed}`, drop }), Difference, `seed ${seed}, without step ${drop}`)
+    await assert.rejects(differential(server, history, { name: `lossy ${seed}`, drop, patience: 300 }), Difference, `seed ${seed}, without step ${drop}`)
     found++
   }
+})
+
+test('a failing history is made smaller and still fails', async t => {
+  const server = await start({ t, store: 'memory' })
+  const options = { without: ['sync', 'twice', 'restart', 'withhold'], operations: 20 }
+  let seed = runSeed
+  while (essentialSteps(makeHistory(seed, options)).length === 0 || makeHistory(seed, options).steps.length < 8) seed++
+  let run = 0
+  const fails = async history => {
+    const drop = essentialSteps(history).at(-1)
+    if (drop === undefined) return null
+    return await differential(server, history, { name: `shrink ${run++}`, drop, patience: 50 }).then(() => null, error => error)
+  }
+  const history = makeHistory(seed, options)
+  const { history: small, error, tries } = await shrink(history, fails, { seconds: 60, without: options.without })
+  t.diagnostic(`seed ${seed}: ${history.steps.length} steps, after ${tries} tries ${small.steps.length}`)
+  assert.ok(error instanceof Difference)
+  assert.ok(small.steps.length < history.steps.length)
+  const replayed = await fails(fromJSON(JSON.parse(JSON.stringify(toJSON(small)))))
+  assert.ok(replayed instanceof Difference, 'the printed form fails as well')
 })

@@ -6,7 +6,7 @@ import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 import { documentOf, linkTo } from './location.js'
-import { person, rename } from './person.js'
+import { freeColour, person, recolour, rename } from './person.js'
 import { showPeople } from './people.js'
 
 const element = id => document.getElementById(id)
@@ -95,7 +95,17 @@ provider.on('sync', synced => {
   if (synced) showStatus('synced', 'connected')
 })
 
-const showEveryone = () => { element('count').textContent = showPeople(element('people'), awareness) }
+const showEveryone = () => {
+  const colour = freeColour(awareness)
+  if (colour !== me.color) {
+    Object.assign(me, recolour(me, colour))
+    // Within a change of the same awareness; the others first.
+    queueMicrotask(() => awareness.setLocalStateField('user', { ...me }))
+  }
+  const people = showPeople(element('people'), awareness)
+  element('count').textContent = people === 1 ? '1 person' : `${people} people`
+  element('tip').hidden = people > 1
+}
 awareness.on('change', showEveryone)
 showEveryone()
 

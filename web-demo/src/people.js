@@ -30,5 +30,5 @@ export const showPeople = (list, awareness) => {
     badges.push(badge(`+${people.length - SHOWN}`, `${people.length} people`, '#666c75'))
   }
   list.replaceChildren(...badges)
-  return people.length === 1 ? '1 person' : `${people.length} people`
+  return people.length
 }

@@ -24,13 +24,24 @@ const store = person => {
   }
 }
 
+export const recolour = (person, color) => ({ ...person, color, colorLight: `${color}40` })
+
 // The colour is drawn anew for each window, so that two windows of one browser can be told apart.
 export const person = () => {
   const { name } = stored()
-  const color = any(COLOURS)
-  const fresh = { name: typeof name === 'string' && name !== '' ? name : any(ANIMALS), color, colorLight: `${color}40` }
+  const fresh = recolour({ name: typeof name === 'string' && name !== '' ? name : any(ANIMALS) }, any(COLOURS))
   store(fresh)
   return fresh
+}
+
+// Our own colour, or another one if somebody has it already. Of two people with one colour the one with the larger number
+// moves, so that they do not move together.
+export const freeColour = awareness => {
+  const mine = awareness.getLocalState().user.color
+  const others = [...awareness.getStates()].filter(([id]) => id !== awareness.clientID)
+  if (!others.some(([id, { user }]) => id < awareness.clientID && user?.color === mine)) return mine
+  const free = COLOURS.filter(colour => !others.some(([, { user }]) => user?.color === colour))
+  return free.length > 0 ? any(free) : mine
 }
 
 export const rename = (person, name) => {

@@ -24,5 +24,6 @@ pub mod outbox;
 pub mod server;
 mod shutdown;
 pub mod store;
+mod tasks;
 mod telemetry;
 mod transport;

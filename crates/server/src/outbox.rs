@@ -273,7 +273,7 @@ mod tests {
     fn many_small_messages_are_bounded() {
         let outbox = Outbox::new(LIMIT);
         let small = || outbox.push(Message::Update(Update::empty()), Bytes::new());
-        let fitted = (0..).take_while(|_| small() == Pushed::Queued).count();
+        let fitted = (0..LIMIT).take_while(|_| small() == Pushed::Queued).count();
         assert!(fitted <= LIMIT / ENTRY_BYTES + 1, "{fitted}");
     }
 

@@ -12,7 +12,6 @@ use quire_view::{Pool, PoolConfig};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::accept::{self, Edge};
@@ -22,6 +21,7 @@ use crate::doc::{Directory, DirectoryConfig};
 use crate::http;
 pub use crate::shutdown::Shutdown;
 use crate::store::StoreFaults;
+use crate::tasks::Tasks;
 use crate::transport::{self, Upgrades};
 
 /// Connections beyond those of editors: for health checks, pages and the HTTP API.
@@ -44,7 +44,7 @@ pub struct Server {
     directory: Directory,
     edge: Edge,
     limits: accept::Limits,
-    tasks: TaskTracker,
+    tasks: Tasks,
     /// Tells connections to end.
     stop: CancellationToken,
 }
@@ -98,7 +98,7 @@ impl Server {
             None => std::env::current_exe().map_err(StartError::Program)?,
         };
         let directory = directory(&config, store).map_err(StartError::Directory)?;
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let policy = Policy::Open;
         let context = http::Context { directory: directory.clone(), pool: pool(&config, program), policy };
         let settings = transport::Settings {
@@ -145,13 +145,13 @@ impl Server {
         }
         let begun = Instant::now();
         stop.cancel();
-        tasks.close();
         tokio::select! {
-            ended = timeout_at(begun + CONNECTIONS_END, tasks.wait()) => if ended.is_err() {
-                warn!(connections = tasks.len(), "connections did not end in time and are cut");
+            ended = timeout_at(begun + CONNECTIONS_END, tasks.ended()) => if ended.is_err() {
+                warn!(connections = tasks.running(), "connections did not end in time and are cut");
             },
             () = shutdown.hurried() => {}
         }
+        tasks.cut();
         let deadline = begun + STORING_ENDS;
         let drained = directory.drain(deadline.into_std()).await;
         if drained.unsaved == 0 {
@@ -200,5 +200,62 @@ fn raise_file_limit(sockets: usize) {
         ),
         Ok(_) => {}
         Err(error) => warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::config::Raw;
+
+    const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n";
+
+    async fn server(sockets: usize) -> Server {
+        let config = Config::resolve(&Raw::of([("listen", "127.0.0.1:0"), ("store", "memory")])).unwrap();
+        let mut server = Server::bind(config).await.unwrap();
+        server.limits.sockets = sockets;
+        server
+    }
+
+    async fn answers(stream: &mut TcpStream) -> bool {
+        stream.write_all(REQUEST).await.unwrap();
+        timeout_at(Instant::now() + Duration::from_secs(20), stream.read_u8()).await.unwrap().is_ok()
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_wait_for_a_place() {
+        let server = server(1).await;
+        let (address, shutdown) = (server.address(), Shutdown::new());
+        let running = tokio::spawn(server.run(shutdown.clone()));
+        let mut first = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut first).await);
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(REQUEST).await.unwrap();
+        let early = timeout_at(Instant::now() + Duration::from_millis(300), second.read_u8()).await;
+        assert!(early.is_err(), "{early:?}");
+        drop(first);
+        assert!(answers(&mut second).await);
+        shutdown.begin();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_hurried_stop_waits_for_no_connection() {
+        let server = server(1).await;
+        let (address, shutdown) = (server.address(), Shutdown::new());
+        let tasks = server.tasks.clone();
+        tasks.spawn(std::future::pending());
+        let running = tokio::spawn(server.run(shutdown.clone()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        assert!(answers(&mut stream).await);
+        let start = Instant::now();
+        shutdown.begin();
+        shutdown.hurry();
+        running.await.unwrap();
+        assert!(start.elapsed() < CONNECTIONS_END, "{:?}", start.elapsed());
+        tasks.ended().await;
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Session {
     pub(crate) asked: Option<Instant>,
     /// Whether it has been told that its edits are dropped.
     pub(crate) told_read_only: bool,
+    /// A question has been dropped from its outbox; it is asked again when that is empty.
+    pub(crate) owes_question: bool,
     /// Presence has been dropped from its outbox; everybody's is sent when that is empty.
     pub(crate) owes_presence: bool,
 }
@@ -78,6 +80,7 @@ impl Session {
             phase: Phase::Live,
             asked: None,
             told_read_only: false,
+            owes_question: false,
             owes_presence: false,
         }
     }

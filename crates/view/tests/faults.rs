@@ -10,7 +10,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::{map_with, pool};
+use common::{everyone_sets_the_same_key, map_with, pool, varint};
 use quire_view::{ContentRequest, Pool, ViewError};
 use yrs::{Any, Doc, ReadTxn as _, StateVector, Text as _, Transact as _, types::Attrs};
 
@@ -18,29 +18,6 @@ async fn assert_still_answers(pool: &Pool) {
     let update = Bytes::from(map_with(&[0x7d, 9]));
     let content = pool.content(update, ContentRequest::All).await.unwrap();
     assert_eq!(content.as_str(), r#"{"m":{"k":9}}"#);
-}
-
-/// Writes an unsigned integer as the format does: seven bits a byte, low ones first.
-fn varint(mut value: u32, into: &mut Vec<u8>) {
-    while value > 0x7f {
-        into.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-        value >>= 7;
-    }
-    into.push(u8::try_from(value).unwrap());
-}
-
-/// As many clients as that, each having set the same key before knowing of the others. Putting them in order takes
-/// time with the square of their number.
-fn everyone_sets_the_same_key(clients: u32) -> Bytes {
-    let mut update = Vec::new();
-    varint(clients, &mut update);
-    for client in (1..=clients).rev() {
-        update.push(1);
-        varint(client, &mut update);
-        update.extend(b"\x00\x28\x01\x01m\x01k\x01\x7d\x09");
-    }
-    update.push(0);
-    Bytes::from(update)
 }
 
 /// A text of `runs` characters under `formats` formats; yrs copies the formats for every run.

@@ -10,7 +10,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{map_with, pool};
+use common::{everyone_sets_the_same_key, map_with, pool};
 use quire_view::{Content, ContentRequest, Pool, PoolConfig, ViewError};
 use tokio::task::JoinSet;
 
@@ -64,14 +64,16 @@ async fn a_full_queue_refuses_at_once() {
 async fn a_turn_that_does_not_come_in_time_is_refused() {
     let pool = pool(|config| {
         config.workers = 1;
-        config.queue_wait = Duration::ZERO;
+        config.queue_wait = Duration::from_millis(50);
     });
-    let (first, second) = tokio::join!(
-        pool.content(number(1), ContentRequest::All),
-        pool.content(number(2), ContentRequest::All)
-    );
-    assert!(first.is_ok(), "{first:?}");
-    assert!(matches!(second, Err(ViewError::Busy)), "{second:?}");
+    // The first has the only worker, for longer than anybody waits.
+    tokio::select! {
+        biased;
+        first = pool.content(everyone_sets_the_same_key(200_000), ContentRequest::All) => panic!("{first:?}"),
+        second = pool.content(number(2), ContentRequest::All) => {
+            assert!(matches!(second, Err(ViewError::Busy)), "{second:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -30,8 +30,8 @@ describe('O-01 the server asks every client for what it lacks', { concurrency: t
       test(`O-01 text typed offline reaches the server on reconnect without a further edit (${transport.name}, ${signal})`, limit(60_000, 60_000), async t => {
         const server = await start({ t })
         const cutter = await cut(server, { t })
-        const a = transport.open(cutter, 'doc', { t })
-        const b = openClient(server, 'doc', { t })
+        const a = transport.open(cutter, 'notes', { t })
+        const b = openClient(server, 'notes', { t })
         await Promise.all([a.waitSynced(), b.waitSynced()])
         a.text().insert(0, 'online ')
         await b.waitEqual(a)
@@ -44,7 +44,7 @@ describe('O-01 the server asks every client for what it lacks', { concurrency: t
         cutter.resume()
         await waitFor(() => a.connected && a.synced, 10_000, 'the client to come back')
         await waitFor(() => b.text().toString().includes(marker('m')), 5_000, 'the offline text at the other client')
-        await assertKept(server, 'doc', marker('m'), {
+        await assertKept(server, 'notes', marker('m'), {
           signal,
           author: () => confirmed(received, own[0]),
           leave: () => { a.destroy(); b.destroy() }

@@ -20,14 +20,14 @@ const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
 const numbers = doc => doc.getArray('numbers').toArray()
 
 /** One document: A types, waits about a save, types, leaves; somebody joins at once and must find both numbers. */
-async function rounds (server, name, random, typed) {
+async function rounds (t, server, name, random, typed) {
   let kept = null
   const type = client => {
     typed.push(typed.length)
     client.doc.getArray('numbers').push([typed.length - 1])
   }
   for (let round = 0; round < ROUNDS; round++) {
-    const a = kept ?? transportOf(random.int(0, 1)).open(server, name)
+    const a = kept ?? transportOf(random.int(0, 1)).open(server, name, { t })
     if (kept) a.connect()
     await a.waitSynced(20_000)
     type(a)
@@ -36,7 +36,7 @@ async function rounds (server, name, random, typed) {
     a.disconnect()
     await pause(random.int(0, 200))
     const again = random.chance(0.5)
-    const b = again ? a : transportOf(random.int(0, 1)).open(server, name)
+    const b = again ? a : transportOf(random.int(0, 1)).open(server, name, { t })
     if (again) a.connect()
     await b.waitSynced(20_000)
     await waitFor(() => typed.every(n => numbers(b.doc).includes(n)), 10_000,
@@ -54,14 +54,14 @@ test('O-03 a document is never unloaded under a joiner or before its last edit i
   const random = new Random(runSeed)
   const server = await start({ t, faults: [`store-delay=${SAVE_MS}ms`], args: ['--idle-unload', '50ms'] })
   const typed = Array.from({ length: DOCUMENTS }, () => [])
-  await Promise.all(typed.map((list, i) => rounds(server, `doc-${i}`, random.fork(i), list)))
+  await Promise.all(typed.map((list, i) => rounds(t, server, `notes-${i}`, random.fork(i), list)))
 
   const assertAll = async when => {
     for (const [i, list] of typed.entries()) {
       // The last author has left just now; its frames may still be on their way into the server.
-      await waitFor(async () => numbers(await serverCopy(server, `doc-${i}`)).length >= list.length, 10_000, `every number of doc-${i} ${when}`, 100)
-      const held = numbers(await serverCopy(server, `doc-${i}`))
-      assert.deepEqual(held.toSorted((x, y) => x - y), list, `doc-${i} ${when} (seed ${runSeed})`)
+      await waitFor(async () => numbers(await serverCopy(server, `notes-${i}`)).length >= list.length, 10_000, `every number of notes-${i} ${when}`, 100)
+      const held = numbers(await serverCopy(server, `notes-${i}`))
+      assert.deepEqual(held.toSorted((x, y) => x - y), list, `notes-${i} ${when} (seed ${runSeed})`)
     }
   }
   await assertAll('at the end')

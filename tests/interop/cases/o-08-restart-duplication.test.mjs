@@ -16,13 +16,13 @@ const SENTENCE = 'All happy documents are alike; each unhappy document is double
 
 test('O-08 a restart with open clients doubles nothing', limit(600_000, 90_000), async t => {
   const server = await start({ t })
-  const clients = [0, 1, 2].map(i => transportOf(i).open(server, 'doc', { t }))
+  const clients = [0, 1, 2].map(i => transportOf(i).open(server, 'notes', { t }))
   const own = recordOwn(clients[0])
   const received = tap(clients[0])
   await Promise.all(clients.map(client => client.waitSynced()))
   clients[0].text().insert(0, SENTENCE.repeat(64).slice(0, 5_000))
   clients[0].text().format(10, 20, { bold: true })
-  await settle(server, 'doc', clients, { quiet: 300 })
+  await settle(server, 'notes', clients, { quiet: 300 })
   for (const update of own) await confirmed(received, update)
   const vector = stateVector(clients[0].doc)
 
@@ -34,7 +34,7 @@ test('O-08 a restart with open clients doubles nothing', limit(600_000, 90_000),
     await new Promise(resolve => setTimeout(resolve, gap))
     await server.launch()
     await waitFor(() => clients.every((client, i) => client.connections > before[i] && client.synced), 15_000, 'the clients to come back')
-    const copy = await settle(server, 'doc', clients, { quiet: 300 })
+    const copy = await settle(server, 'notes', clients, { quiet: 300 })
     for (const [who, doc] of [...clients.map((client, n) => [`client ${n}`, client.doc]), ['the server copy', copy]]) {
       assert.equal(doc.getText('text').length, 5_000, `${who} after restart ${i + 1} (${signal}, ${gap} ms)`)
       assert.deepEqual(stateVector(doc), vector, `${who}: the history after restart ${i + 1}`)
@@ -43,8 +43,8 @@ test('O-08 a restart with open clients doubles nothing', limit(600_000, 90_000),
 
   for (const client of clients) client.destroy()
   await server.restart('SIGKILL')
-  assert.equal((await serverCopy(server, 'doc')).getText('text').length, 5_000, 'with every old client gone')
-  const late = openClient(server, 'doc', { t })
+  assert.equal((await serverCopy(server, 'notes')).getText('text').length, 5_000, 'with every old client gone')
+  const late = openClient(server, 'notes', { t })
   await late.waitSynced()
   assert.deepEqual(stateVector(late.doc), vector)
   assert.deepEqual(server.panics(), [])

@@ -40,7 +40,7 @@ function causal () {
   return { updates, whole: 'one two three four five' }
 }
 
-const copyText = async server => (await serverCopy(server, 'doc')).getText('text').toString()
+const copyText = async server => (await serverCopy(server, 'notes')).getText('text').toString()
 
 describe('O-15 holes', { concurrency: true }, () => {
   for (const [kind, make] of [['one author', consecutive], ['five authors', causal]]) {
@@ -50,7 +50,7 @@ describe('O-15 holes', { concurrency: true }, () => {
       const first = documentOf([u1, u3, u4]).getText('text').toString()
       assert.notEqual(first, '')
         const server = await start({ t })
-        const raw = await RawClient.connect(documentUrl(server, 'doc'), { t })
+        const raw = await RawClient.connect(documentUrl(server, 'notes'), { t })
         await raw.fence()
         for (const update of [u1, u3, u4]) await raw.update(update)
         if (kind === 'one author') {
@@ -59,7 +59,7 @@ describe('O-15 holes', { concurrency: true }, () => {
         }
         for (const update of [u1, u3, u4]) await confirmed(raw, update)
 
-        const fresh = openClient(server, 'doc', { t, connect: false })
+        const fresh = openClient(server, 'notes', { t, connect: false })
         const frames = tap(fresh)
         fresh.connect()
         await fresh.waitSynced()
@@ -72,10 +72,10 @@ describe('O-15 holes', { concurrency: true }, () => {
         raw.drop()
 
         await server.restart(signal)
-        const open = openClient(server, 'doc', { t })
+        const open = openClient(server, 'notes', { t })
         await open.waitSynced()
         assert.equal(open.text().toString(), first, 'after the restart')
-        const again = await RawClient.connect(documentUrl(server, 'doc'), { t })
+        const again = await RawClient.connect(documentUrl(server, 'notes'), { t })
         await again.fence()
         await again.update(u5)
         await again.update(u2)

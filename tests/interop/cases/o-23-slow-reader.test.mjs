@@ -2,11 +2,13 @@
 //
 // Fault: a slow phone was cut off again and again, or silently missed edits, or held a lock so the whole server froze.
 // Long form: the reader takes 2 KB/s for 30 s, then nothing for 60 s, while its room mates produce 30 MB. Short form: 5 s,
-// 8 s, 16 MB (more than the kernels' buffers between the two hold).
+// 8 s, 16 MB (more than the kernels' buffers between the two hold). The second test is the same in both: what a reader
+// misses must not pile up for it, measured against the same work with a reader that keeps up.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RawClient, compare, documentUrl, openClient, waitFor } from '../lib/client.mjs'
+import * as Y from 'yjs'
+import { RawClient, compare, differences, documentUrl, openClient, waitFor } from '../lib/client.mjs'
 import { cut } from '../lib/cutter.mjs'
 import { Random, runSeed } from '../lib/seed.mjs'
 import { start } from '../lib/server.mjs'
@@ -21,6 +23,8 @@ const PRODUCED = size(30, 16) * MB
 const CHUNK = 8_000
 const KEPT = 500
 const MATES = 3
+const MISSED = 48 * MB
+const MISSED_CHUNK = 32_000
 
 test('O-23 a slow reader costs bounded memory, makes nobody wait, and catches up by itself', limit(300_000, 120_000), async t => {
   t.diagnostic(`seed ${runSeed}`)
@@ -82,4 +86,43 @@ test('O-23 a slow reader costs bounded memory, makes nobody wait, and catches up
   compare(await serverDocument(server, 'busy'), slow.doc, 'the server copy and the slow reader')
   t.diagnostic(memory.assertRise(64 * MB))
   assert.deepEqual(server.panics(), [])
+})
+
+/** Room mates replace values for some seconds, while one reader keeps up or takes nothing: how far the memory rises. */
+async function riseWith (t, random, { stalled }) {
+  const server = await start({ t })
+  const cutter = await cut(server, { t })
+  const reader = openClient(cutter, 'busy', { t })
+  const author = openClient(server, 'busy', { t })
+  await Promise.all([reader.waitSynced(), author.waitSynced()])
+  author.text().insert(0, 'start')
+  await reader.waitEqual(author)
+  const memory = watchMemory(server)
+  if (stalled) cutter.stall('down')
+  for (let sent = 0; sent < MISSED; sent += MISSED_CHUNK) {
+    author.doc.getMap('shapes').set(`shape-${random.int(0, 9)}`, String.fromCharCode(97 + random.int(0, 25)).repeat(MISSED_CHUNK))
+    await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  const raw = await RawClient.connect(documentUrl(server, 'busy'), { t })
+  await waitFor(async () => {
+    const doc = new Y.Doc()
+    Y.applyUpdate(doc, await raw.read())
+    return differences(doc, author.doc).length === 0
+  }, 20_000, 'the server to have taken everything', 100)
+  const rise = memory.rise()
+  cutter.resume()
+  await reader.waitEqual(author, 20_000)
+  assert.equal(reader.connections, 1)
+  await server.dispose()
+  return rise
+}
+
+test('O-23 what a slow reader misses does not pile up for it', limit(120_000, 120_000), async t => {
+  t.diagnostic(`seed ${runSeed}`)
+  const random = new Random(runSeed)
+  const keepingUp = await riseWith(t, random.fork(1), { stalled: false })
+  const stalled = await riseWith(t, random.fork(1), { stalled: true })
+  const told = `memory rose by ${(keepingUp / MB).toFixed(1)} MB with a reader that keeps up, by ${(stalled / MB).toFixed(1)} MB with one that takes nothing of ${MISSED / MB} MB`
+  t.diagnostic(told)
+  assert.ok(stalled - keepingUp < 16 * MB, told)
 })

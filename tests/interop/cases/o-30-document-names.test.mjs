@@ -43,6 +43,9 @@ const NAMES = {
   ['\u6f22'.repeat(LONGEST / 3)]: [encodeURIComponent('\u6f22'.repeat(LONGEST / 3))]
 }
 
+/** First parts of the server's own paths. As names they are documents at /ws/, and at / too unless the server says where. */
+const OWN = ['assets', 'check_store', 'd', 'd/x', 'doc', 'doc/x', 'healthz', 'hocuspocus', 'metrics', 'ready', 'readyz', 'v1', 'v1/docs/x/content', 'ws', 'ws/x', 'index.html']
+
 /** Paths that are no name: 400 on every transport. */
 const BAD = {
   'a bad escape': ['%zz', 'a%', 'a%2', 'a%g1/b'],
@@ -85,11 +88,11 @@ describe('O-30 document names', () => {
         if (/^\.\.?$/.test(name)) continue // an encoded dot is one unreserved character, which every URL class resolves
         for (const raw of plain(name) ? [false, true] : [false]) {
           const key = `provider ${i} ${raw ? 'raw' : 'encoded'}`
-          const client = transport.open(server, name, { raw })
+          const client = transport.open(server, name, { t, raw })
           await client.waitSynced()
           client.doc.getMap('ways').set(key, true)
           expected.get(name).push(key)
-          const reader = openClient(server, name)
+          const reader = openClient(server, name, { t })
           await reader.waitSynced()
           await reader.waitEqual(client)
           client.destroy()
@@ -115,6 +118,30 @@ describe('O-30 document names', () => {
     await check('at first')
     await server.restart('SIGTERM')
     await check('after a restart')
+    assert.deepEqual(server.panics(), [])
+  })
+
+  test('O-30 a name that is also a path of the server is a document at /ws/, and never another one at /', limit(60_000, 60_000), async t => {
+    const server = await start({ t })
+    for (const name of OWN) {
+      await mark(await upgradeAt(server, `/ws/${encodeURIComponent(name)}`), 'encoded')
+      await mark(await upgradeAt(server, `/ws/${name}`), 'as it is')
+      const ways = ['as it is', 'encoded']
+      const short = await upgradeAt(server, `/${encodeURIComponent(name)}`).catch(error => error)
+      if (short.status === undefined) {
+        await mark(short, 'short')
+        ways.push('short')
+      } else if (name === 'ws') {
+        assert.equal(short.status, 400, 'the prefix without a name')
+      } else {
+        assert.equal(short.status, 404, name)
+        assert.match(short.body, /\/ws\//, `the answer to /${name} says where the document is`)
+      }
+      const { status, body } = await getAt(server, `/v1/docs/${encodeURIComponent(name)}/content?format=json&root=ways`)
+      assert.equal(status, 200, `content of ${name}: ${body.slice(0, 200)}`)
+      const json = JSON.parse(body)
+      assert.deepEqual(sorted(Object.keys(json.ways ?? json)), sorted(ways), `content of ${name}`)
+    }
     assert.deepEqual(server.panics(), [])
   })
 

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import * as Y from 'yjs'
 import { compare, documentOf, openClient, serverCopy } from '../lib/client.mjs'
 import { start } from '../lib/server.mjs'
-import { confirmed, httpContent, recordOwn, serverDocument, settle, tap } from './lib/room.mjs'
+import { LONG_LOG, compacted, confirmed, httpContent, oneByOne, recordOwn, serverDocument, settle, tap, tellCompactions } from './lib/room.mjs'
 import { limit } from './lib/size.mjs'
 
 const EMOJI = '\u{1F984}'.repeat(256) // 1 KB
@@ -51,17 +51,14 @@ function assertAll (doc, label) {
 }
 
 test('O-33 any roots pass through, survive restart and compaction, and no wrong question harms them', limit(90_000, 90_000), async t => {
-  const server = await start({ t, args: ['--idle-unload', '200ms'] })
+  const server = await start({ t, args: ['--idle-unload', '200ms'], ...tellCompactions })
   const author = openClient(server, 'roots', { t })
   const own = recordOwn(author)
   const received = tap(author)
   await author.waitSynced()
   fill(author.doc)
   // Enough further edits that the server's policy compacts the log.
-  for (let i = 0; i < 1_500; i++) {
-    author.doc.getMap('map').set('counter', i)
-    if (i % 3 === 0) await new Promise(resolve => setImmediate(resolve))
-  }
+  await oneByOne(received, LONG_LOG, i => author.doc.getMap('map').set('counter', i))
   author.doc.getMap('map').delete('counter')
   await settle(server, 'roots', [author], { deletes: true })
   await confirmed(received, Y.mergeUpdates(own))
@@ -70,6 +67,7 @@ test('O-33 any roots pass through, survive restart and compaction, and no wrong 
     await server.restart(signal)
     assertAll(await serverCopy(server, 'roots'), `a fresh client after ${signal}`)
     compare(await serverDocument(server, 'roots'), documentOf(own), `the server copy after ${signal}`)
+    await compacted(server, 'roots', 1)
   }
 
   const before = await serverDocument(server, 'roots')

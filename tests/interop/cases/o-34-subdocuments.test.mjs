@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import * as Y from 'yjs'
 import { compare, documentOf, openClient, serverCopy } from '../lib/client.mjs'
 import { start } from '../lib/server.mjs'
-import { confirmed, recordOwn, serverDocument, tap } from './lib/room.mjs'
+import { LONG_LOG, compacted, confirmed, oneByOne, recordOwn, serverDocument, tap, tellCompactions } from './lib/room.mjs'
 import { limit } from './lib/size.mjs'
 
 const OPTIONS = {
@@ -32,8 +32,8 @@ function assertParent (doc, keys, label) {
 }
 
 /** Edits a sub-document in the room named by its id, and leaves once the server has stored it. */
-async function edit (server, sub, change) {
-  const client = openClient(server, sub.guid, { doc: sub })
+async function edit (t, server, sub, change) {
+  const client = openClient(server, sub.guid, { t, doc: sub })
   const own = recordOwn(client)
   const received = tap(client)
   await client.waitSynced()
@@ -43,24 +43,21 @@ async function edit (server, sub, change) {
 }
 
 test('O-34 sub-documents keep their ids, options and content', limit(90_000, 90_000), async t => {
-  const server = await start({ t, args: ['--idle-unload', '200ms'] })
+  const server = await start({ t, args: ['--idle-unload', '200ms'], ...tellCompactions })
   const author = openClient(server, 'parent', { t })
   const own = recordOwn(author)
   const received = tap(author)
   await author.waitSynced()
   const folder = author.doc.getMap('folder')
   for (const [key, options] of Object.entries(OPTIONS)) folder.set(key, new Y.Doc(options))
-  for (const key of Object.keys(OPTIONS)) await edit(server, folder.get(key), sub => sub.getText('text').insert(0, `content of ${key}`))
+  for (const key of Object.keys(OPTIONS)) await edit(t, server, folder.get(key), sub => sub.getText('text').insert(0, `content of ${key}`))
 
   // Enough further edits that the server's policy compacts the parent.
-  for (let i = 0; i < 1_500; i++) {
-    author.doc.getMap('other').set('counter', i)
-    if (i % 3 === 0) await new Promise(resolve => setImmediate(resolve))
-  }
+  await oneByOne(received, LONG_LOG, i => author.doc.getMap('other').set('counter', i))
   await confirmed(received, Y.mergeUpdates(own))
 
   const check = async (keys, label) => {
-    const client = openClient(server, 'parent')
+    const client = openClient(server, 'parent', { t })
     await client.waitSynced()
     assertParent(client.doc, keys, label)
     for (const key of keys) {
@@ -76,6 +73,7 @@ test('O-34 sub-documents keep their ids, options and content', limit(90_000, 90_
     await server.restart(signal)
     await author.waitSynced(15_000)
     await check(all, `a fresh client after ${signal}`)
+    await compacted(server, 'parent', 1)
   }
 
   folder.delete('lazy')

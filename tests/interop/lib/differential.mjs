@@ -133,13 +133,20 @@ export async function differential (server, history, { name, prefix = '/ws', dro
   const fed = []
   const pusher = new Pusher(server, name, prefix, update => fed.push({ update }))
   const readers = []
+  let witness
+  const url = () => documentUrl(server, name, { prefix })
   try {
+    // Was there from the beginning: knows all by what the server sent unasked, or after a hard end by the difference.
+    witness = await Reader.open(url(), passiveDoc(), random)
     const deliver = async (steps, offset) => {
       for (const [i, step] of steps.entries()) {
         if (step.restart) {
           await pusher.settle()
           pusher.close()
+          witness.take()
+          witness.raw.drop()
           await server.restart('SIGKILL')
+          witness = await Reader.open(url(), witness.doc, random)
           continue
         }
         if (i + offset !== drop) await pusher.push(step)
@@ -147,13 +154,16 @@ export async function differential (server, history, { name, prefix = '/ws', dro
       }
       await pusher.settle()
     }
+    const catchUp = (reader, yjs, where) =>
+      waitFor(() => { reader.take(); return differences(reader.doc, yjs).length === 0 }, patience, where)
+        .catch(() => { reader.take(); same(where, reader.doc, yjs) })
     const check = async when => {
       const plain = plainDocument(fed)
-      const url = documentUrl(server, name, { prefix })
-      const fresh = await Reader.open(url, passiveDoc(), random)
+      await catchUp(witness, plain, `${when}, a reader from the beginning`)
+      const fresh = await Reader.open(url(), passiveDoc(), random)
       readers.push(fresh)
       same(`${when}, a fresh reader`, fresh.doc, plain)
-      const informed = await Reader.open(url, plainDocument(fed.slice(0, random.int(0, fed.length))), random)
+      const informed = await Reader.open(url(), plainDocument(fed.slice(0, random.int(0, fed.length))), random)
       readers.push(informed)
       same(`${when}, a half-informed reader`, informed.doc, plain)
       return { plain, fresh, informed }
@@ -165,9 +175,7 @@ export async function differential (server, history, { name, prefix = '/ws', dro
       await deliver(history.late, history.steps.length);
       // The readers from before have been told of the late ones as they came.
       for (const reader of readers) {
-        const now = plainDocument(fed)
-        await waitFor(() => { reader.take(); return differences(reader.doc, now).length === 0 }, patience, 'the late updates')
-          .catch(() => same('after the late updates, an earlier reader', reader.doc, now))
+        await catchUp(reader, plainDocument(fed), 'after the late updates, an earlier reader')
       }
       ({ plain, fresh, informed } = await check('after the late updates'))
     }
@@ -176,12 +184,10 @@ export async function differential (server, history, { name, prefix = '/ws', dro
     // (Without the kinds whose author holds something else than what it writes: yjs keeps -0 and half pairs in memory.)
     const uses = kind => history.kinds.includes(kind) && !['oddNumbers', 'surrogates', 'jsonSurrogates'].includes(kind)
     for (const [reader, id] of [[fresh, 2 ** 41], [informed, 2 ** 41 + 1]]) Y.applyUpdate(plain, await reader.edit(id, uses))
-    for (const reader of [fresh, informed]) {
-      await waitFor(() => { reader.take(); return differences(reader.doc, plain).length === 0 }, patience, 'the further edits')
-        .catch(() => same('after further edits', reader.doc, plain))
-    }
+    for (const reader of [fresh, informed, witness]) await catchUp(reader, plain, 'after further edits')
   } finally {
     pusher.close()
+    witness?.raw.drop()
     for (const reader of readers) reader.raw.drop()
   }
 }

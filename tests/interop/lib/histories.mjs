@@ -6,11 +6,11 @@ import { passiveDoc } from './compare.mjs'
 import { edit } from './edits.mjs'
 import { Random } from './seed.mjs'
 
-/** Kinds of edits. */
+/** Kinds of edits. `keepDeleted`: some authors do not collect what is deleted; `offline`: they see each other only now and then. */
 export const EDITS = ['text', 'emoji', 'surrogates', 'format', 'jsonSurrogates', 'embed', 'map', 'array', 'nested', 'replace',
   'xml', 'hook', 'subdocuments', 'undo', 'oddNumbers', 'bigints', 'binary', 'nothing', 'bigIds', 'offline', 'keepDeleted']
 
-/** Kinds of deliveries; with all of them off, every update goes in order, once, by itself. */
+/** Kinds of deliveries. `sync`: full states and differences as a client answers a question; `senders`: several connections. With all of them off, every update goes in order, once, by itself. */
 export const DELIVERIES = ['reorder', 'merge', 'twice', 'withhold', 'sync', 'restart', 'senders']
 
 const REMOTE = 'remote'
@@ -38,6 +38,12 @@ export function makeHistory (seed, { without = [], leaveOut = new Set(), operati
   // Each history uses only some kinds, so that rare pairs of kinds meet more often; the choice does not depend on `without`.
   const chosen = new Set([...EDITS, ...DELIVERIES].filter(() => random.chance(0.7)))
   if (!['text', 'map', 'array', 'xml'].some(kind => chosen.has(kind))) chosen.add('text')
+  // An author who only looks into a pair (a format that changes nothing) has two halves from then on and says so in its states, while
+  // nobody else has. yjs keeps what it integrates first, so with states and with updates that come early peers of yjs differ among
+  // themselves, and there is nothing to compare with.
+  if (chosen.has('surrogates') && chosen.has('sync') && ['reorder', 'merge', 'twice', 'withhold'].some(kind => chosen.has(kind))) {
+    chosen.delete(random.pick(['surrogates', 'sync']))
+  }
   const uses = kind => chosen.has(kind) && on(kind)
   const count = operations ?? random.int(15, 70)
   const updates = write(random.fork(1), uses, count, leaveOut)

@@ -5,15 +5,16 @@ import { DELIVERIES, EDITS, makeHistory } from './histories.mjs'
 /**
  * @param {import('./histories.mjs').History} history one that fails
  * @param {(history: import('./histories.mjs').History) => Promise<Error | null>} fails resolves with how it fails, or null
- * @param {{ seconds?: number, kinds?: boolean, leaveOut?: boolean }} [options] `seconds` bounds the whole search
+ * @param {{ seconds?: number, without?: string[] }} [options] `seconds` bounds the whole search;
+ *   `without`: kinds that were off when the history was made
  * @returns {Promise<{ history: import('./histories.mjs').History, error: Error, without: string[], tries: number }>}
  */
-export async function shrink (history, fails, { seconds = 60 } = {}) {
+export async function shrink (history, fails, { seconds = 60, without: alreadyOff = [] } = {}) {
   const end = performance.now() + seconds * 1000
   const late = () => performance.now() > end
   let tries = 0
   const attempt = async candidate => { tries++; return await fails(candidate) }
-  let best = { history, error: await attempt(history), without: [] }
+  let best = { history, error: await attempt(history), without: alreadyOff }
   if (!best.error) throw new Error('not shrunk: this history does not fail again')
 
   // Whole kinds first, deliveries before edits.

@@ -108,6 +108,8 @@ export async function replay (server, recording, name, { prefix = '/ws' } = {}) 
 async function act (connection, step) {
   switch (step.type) {
     case 'tcp-close':
+      // The recorded clients had heard back before they were cut.
+      await connection.fence()
       connection.raw.drop()
       connection.open = false
       return

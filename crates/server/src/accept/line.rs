@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// A connection to a peer. A write fails with [`io::ErrorKind::TimedOut`] once the peer has taken no byte for the whole
@@ -19,11 +20,13 @@ pub(crate) struct Line<T> {
     activity: Arc<Activity>,
     /// Runs while a write waits. Boxed, since most connections never need one.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// What allows this connection to be open, for as long as it is.
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl<T> Line<T> {
-    pub(crate) fn new(stream: T, limit: Duration) -> Self {
-        Self { stream, limit, activity: Arc::new(Activity::new()), waiting: None }
+    pub(crate) fn new(stream: T, limit: Duration, slot: Option<OwnedSemaphorePermit>) -> Self {
+        Self { stream, limit, activity: Arc::new(Activity::new()), waiting: None, _slot: slot }
     }
 
     /// When bytes last moved, for those who do not hold the stream itself.
@@ -134,7 +137,7 @@ mod tests {
     async fn a_peer_that_takes_nothing_ends_the_write() {
         let (near, _far) = duplex(4);
         let start = Instant::now();
-        let error = Line::new(near, LIMIT).write_all(&[0; 8]).await.unwrap_err();
+        let error = Line::new(near, LIMIT, None).write_all(&[0; 8]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), LIMIT.as_secs());
     }
@@ -142,7 +145,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_peer_is_waited_for() {
         let (near, mut far) = duplex(4);
-        let mut line = Line::new(near, LIMIT);
+        let mut line = Line::new(near, LIMIT, None);
         let writing = tokio::spawn(async move { line.write_all(&[0; 40]).await });
         for _ in 0..10 {
             sleep(LIMIT * 9 / 10).await;
@@ -154,7 +157,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bytes_in_and_out_are_noticed_and_the_end_is_not() {
         let (near, mut far) = duplex(4);
-        let mut line = Line::new(near, LIMIT);
+        let mut line = Line::new(near, LIMIT, None);
         let activity = Arc::clone(line.activity());
         advance(LIMIT).await;
         far.write_all(&[0]).await.unwrap();

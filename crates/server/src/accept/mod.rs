@@ -17,11 +17,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 pub(crate) use line::{Activity, Line};
 pub(crate) use service::{Edge, Peer, Routes};
+
+use crate::tasks::Tasks;
 
 /// Bounds on connections.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub(crate) async fn run(
     listener: TcpListener,
     edge: Edge,
     limits: Limits,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(limits.sockets));
@@ -58,12 +59,8 @@ pub(crate) async fn run(
             Ok((stream, peer)) => {
                 // Edits are small and people wait for them. A failure means that the peer is gone already.
                 let _ = stream.set_nodelay(true);
-                let line = Line::new(stream, limits.write_timeout);
-                let serving = connection::serve(line, Peer(peer), edge.clone(), limits.clone(), stop.clone());
-                tasks.spawn(async move {
-                    serving.await;
-                    drop(slot);
-                });
+                let line = Line::new(stream, limits.write_timeout, Some(slot));
+                tasks.spawn(connection::serve(line, Peer(peer), edge.clone(), limits.clone(), stop.clone()));
             }
             Err(error) if is_of_one_connection(&error) => {
                 debug!(%error, "a connection ended before it was accepted");

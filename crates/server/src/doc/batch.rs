@@ -63,10 +63,12 @@ impl Desk {
         }
     }
 
-    /// A room was loaded, from this many updates.
+    /// A room was loaded, from this many updates. If they may be many or large for a log, the compactor has a look: the
+    /// document may have been stored by a life that did not come to it.
     pub(crate) fn restart(&mut self, epoch: Epoch, seq: Seq, bytes: usize, updates: usize) {
         self.ledger.restart(epoch, seq, bytes);
-        if updates as u64 > self.shared.config.compaction.updates {
+        let policy = &self.shared.config.compaction;
+        if updates as u64 > policy.updates || updates > 1 && bytes as u64 > policy.bytes {
             self.shared.compactor.ask(&self.doc);
         }
     }
@@ -278,9 +280,11 @@ impl Desk {
             // Who asked may have gone.
             Command::Join { reply, .. } => drop(reply.send(Err(reason))),
             Command::Apply { reply, .. } => drop(reply.send(Err(reason))),
-            // The directory then reads the store.
-            Command::Snapshot { .. } => {}
-            Command::Deliver { .. } | Command::Written { .. } | Command::Leave { .. } => {}
+            // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
+            Command::Snapshot { .. }
+            | Command::Deliver { .. }
+            | Command::Written { .. }
+            | Command::Leave { .. } => {}
         }
     }
 
@@ -288,8 +292,9 @@ impl Desk {
     pub(crate) fn end_sessions(&mut self, reason: CloseReason) {
         self.fanout.close_all(reason);
         self.ledger.abandon_rest();
-        let aside = std::mem::take(&mut self.aside);
-        aside.into_iter().for_each(|command| self.defer(command));
+        for command in std::mem::take(&mut self.aside) {
+            self.defer(command);
+        }
     }
 
     /// The document leaves memory.

@@ -244,8 +244,8 @@ impl Table {
     }
 }
 
-/// A document task's hold on its entry. Dropped without a decision (the task met an error of ours outside its room),
-/// it quarantines the document: nobody knows what was lost.
+/// A document task's hold on its entry. If the task meets an error of ours outside its room, this quarantines the
+/// document: nobody knows what was lost.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) shared: Arc<Shared>,
@@ -289,10 +289,12 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.held {
+        if std::thread::panicking() {
             tracing::error!(doc = %self.doc, "a document task met an internal error, the document is quarantined");
             self.quarantine();
         }
+        // Otherwise it is only still there if the runtime ends before the task.
+        self.remove();
         Counters::sub(&self.shared.counters.documents, 1);
         self.shared.lock().tasks -= 1;
         self.shared.ended.notify_waiters();

@@ -94,6 +94,7 @@ impl Life {
     }
 
     /// The life after an event. An event that means nothing in a phase leaves it as it is.
+    #[expect(clippy::match_same_arms, reason = "a table, with one line for each transition")]
     pub(crate) fn on(self, event: Event, now: Instant) -> Self {
         let idle = |pause| Phase::Idle { until: now + pause };
         let phase = match (self.phase, event) {

@@ -121,13 +121,11 @@ impl Task {
                     return;
                 }
             };
-            timeout = match self.run_batch(&mut room, batch) {
-                Ok(timeout) => timeout,
-                Err(Panicked) => {
-                    self.advance(Event::Panicked);
-                    return;
-                }
+            let Ok(wanted) = self.run_batch(&mut room, batch) else {
+                self.advance(Event::Panicked);
+                return;
             };
+            timeout = wanted;
             if !self.commands.is_empty() {
                 // Taking what waits needs no await, so that a busy document would never let others run.
                 tokio::task::yield_now().await;
@@ -157,14 +155,11 @@ impl Task {
                 room.poll_timeout()
             }))
         };
-        match run_blocking(heavy, work) {
-            Ok(timeout) => Ok(timeout),
-            Err(_) => {
-                Counters::add(&self.place.shared.counters.panics, 1);
-                tracing::error!(doc = %self.place.doc, "a room met an internal error and is thrown away");
-                Err(Panicked)
-            }
-        }
+        run_blocking(heavy, work).map_err(|_| {
+            Counters::add(&self.place.shared.counters.panics, 1);
+            tracing::error!(doc = %self.place.doc, "a room met an internal error and is thrown away");
+            Panicked
+        })
     }
 
     /// Before the sessions end because the server goes down: what they have delivered is taken.

@@ -337,7 +337,9 @@ impl Thread {
             }
         }
         let mut state = self.shared.lock();
-        unfinished.into_iter().for_each(|log| state.schedule.add(log));
+        for log in unfinished {
+            state.schedule.add(log);
+        }
         if suspect {
             state.schedule.cleared();
         }

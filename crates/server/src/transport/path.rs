@@ -8,26 +8,24 @@ use quire_sync_protocol::DocId;
 
 use crate::http::ApiError;
 
-/// First parts of a path that are no documents at `/{doc}`, since they are, or will be, paths of the server itself. Documents of
-/// these names are reached at `/ws/{doc}`.
-const RESERVED: [&str; 9] =
-    ["assets", "check_store", "d", "doc", "healthz", "metrics", "ready", "readyz", "v1"];
-
 /// The document that a WebSocket at this path is for.
+///
+/// At `/{doc}` every name goes that is not, or will not be, another endpoint for WebSockets: `doc`, `metrics` and `v1/x`
+/// are documents as good as any.
 pub(super) fn websocket_document(path: &str) -> Result<DocId, ApiError> {
     let name = path.strip_prefix('/').unwrap_or(path);
-    let first = name.split('/').next().unwrap_or(name);
-    match first {
-        "" if name.is_empty() => Err(ApiError::NotADocument(
+    let parts: Vec<_> = name.splitn(4, '/').collect();
+    match parts.as_slice() {
+        [""] => Err(ApiError::NotADocument(
             "the path names no document; editors connect at /ws/NAME or /NAME, and the Hocuspocus protocol is not served",
         )),
-        "hocuspocus" => Err(ApiError::NotADocument(
-            "the Hocuspocus protocol is not served; documents whose names begin so are at /ws/NAME",
+        ["hocuspocus"] => Err(ApiError::NotADocument(
+            "the Hocuspocus protocol is not served; a document of this name is at /ws/hocuspocus",
         )),
-        "ws" => document(name.strip_prefix("ws/").unwrap_or("")),
-        reserved if RESERVED.contains(&reserved) => Err(ApiError::NotADocument(
-            "this path belongs to the server; a document whose name begins so is reached at /ws/NAME",
+        ["doc", "ws", ..] | ["d", _, "ws", ..] => Err(ApiError::NotADocument(
+            "the y-sweet protocol is not served; a document of this name is reached at /ws/NAME",
         )),
+        ["ws", ..] => document(name.strip_prefix("ws/").unwrap_or("")),
         _ => document(name),
     }
 }
@@ -98,25 +96,16 @@ mod tests {
 
     #[test]
     fn paths_of_the_server_are_no_documents() {
-        for path in [
-            "/",
-            "",
-            "/hocuspocus",
-            "/v1/docs/a",
-            "/v1",
-            "/doc/x",
-            "/d/x/ws/y",
-            "/healthz",
-            "/metrics",
-            "/ready",
-        ] {
+        for path in ["/", "", "/hocuspocus", "/doc/ws/x", "/d/x/ws/x", "/d/x/ws"] {
             assert!(matches!(name(path), Err(ApiError::NotADocument(_))), "{path}");
             if path.len() > 1 {
                 assert_eq!(name(&format!("/ws{path}")).as_deref(), Ok(&path[1..]));
             }
         }
-        assert_eq!(name("/wsx").as_deref(), Ok("wsx"));
-        assert_eq!(name("/documents").as_deref(), Ok("documents"));
-        assert_eq!(name("/%64").as_deref(), Ok("d"));
+        for other in
+            ["wsx", "doc", "doc/x", "d", "d/x", "v1/docs/a", "healthz", "metrics", "hocuspocus/x", "assets/x"]
+        {
+            assert_eq!(name(&format!("/{other}")).as_deref(), Ok(other));
+        }
     }
 }

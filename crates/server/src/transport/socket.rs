@@ -92,15 +92,14 @@ struct Large {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Takes over a connection whose handshake is done. `read` is what came in after the handshake.
-    pub(super) async fn new(io: T, read: &[u8], max_message: usize) -> Self {
+    pub(super) async fn new(io: T, read: Vec<u8>, max_message: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
             .max_write_buffer_size(MAX_WRITE_BUFFER)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let stream =
-            WebSocketStream::from_partially_read(io, read.to_vec(), Role::Server, Some(config)).await;
+        let stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config)).await;
         Self { stream, queue: VecDeque::new(), rest: None, writing: false, max_message, last_large: None }
     }
 
@@ -256,7 +255,7 @@ mod tests {
     async fn pair(pipe: usize) -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
         let (near, far) = duplex(pipe);
         (
-            Socket::new(near, &[], 1 << 20).await,
+            Socket::new(near, Vec::new(), 1 << 20).await,
             WebSocketStream::from_raw_socket(far, Role::Client, None).await,
         )
     }

@@ -20,7 +20,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::path::websocket_document;
@@ -31,6 +30,7 @@ use crate::accept::{Line, Peer};
 use crate::auth::Policy;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::{ApiError, Response};
+use crate::tasks::Tasks;
 
 /// How long a document may take to be loaded before the client is told to come back.
 const OPEN_WAIT: Duration = Duration::from_secs(20);
@@ -59,7 +59,7 @@ struct Shared {
     keepalive: Keepalive,
     pauses: Pauses,
     /// Where connections live after their handshake.
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -74,7 +74,7 @@ impl Upgrades {
         directory: Directory,
         policy: Policy,
         settings: Settings,
-        tasks: TaskTracker,
+        tasks: Tasks,
         stop: CancellationToken,
     ) -> Self {
         let shared = Shared {
@@ -160,9 +160,12 @@ async fn connect(
         return;
     };
     let line = parts.io.into_inner();
+    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
+    let read = parts.read_buf.to_vec();
+    drop(parts.read_buf);
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
-    let mut socket = Socket::new(line, &parts.read_buf, limits.frame_bytes).await;
+    let mut socket = Socket::new(line, read, limits.frame_bytes).await;
     let end = ws::run(&mut socket, seat, &client, &activity, limits, *keepalive, stop).await;
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         pauses.refused(returner, Instant::now());

@@ -219,3 +219,72 @@ impl fmt::Display for End {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWENTY: Keepalive = Keepalive(Duration::from_secs(20));
+    const NOTHING: Due = Due { sign_of_life: false, ping: false };
+
+    fn life() -> (Life, Instant) {
+        let life = Life::new(TWENTY);
+        let start = life.said;
+        (life, start)
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_answers_lives_with_traffic_both_ways() {
+        let (mut life, start) = life();
+        for round in 1..100 {
+            assert_eq!(life.tick, start + round * seconds(20));
+            // The answer to the last ping came at once.
+            let heard = start + (round - 1) * seconds(20);
+            let due = life.tick(life.tick, heard, true).unwrap();
+            assert_eq!(due, Due { sign_of_life: true, ping: true });
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_one_is_asked_twice_and_then_closed() {
+        let (mut life, start) = life();
+        let mut pings = 0;
+        let closed = loop {
+            let now = life.tick;
+            match life.tick(now, start, true) {
+                Ok(due) => pings += u32::from(due.ping),
+                Err(close) => break (close, now - start),
+            }
+        };
+        assert_eq!((closed, pings), ((Close::Silent(seconds(45)), seconds(45)), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_only_sends_still_gets_messages_and_one_that_only_receives_is_asked() {
+        let (mut sends, start) = life();
+        let now = start + seconds(20);
+        assert_eq!(sends.tick(now, now, true).unwrap(), Due { sign_of_life: true, ping: false });
+        let (mut receives, start) = life();
+        receives.said = start + seconds(19);
+        assert_eq!(
+            receives.tick(start + seconds(20), start, true).unwrap(),
+            Due { sign_of_life: false, ping: true }
+        );
+        assert_eq!(receives.tick, start + seconds(39));
+        assert_eq!(receives.tick(start + seconds(21), start + seconds(21), true).unwrap(), NOTHING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_listened_to_is_no_silence() {
+        let (mut life, start) = life();
+        let now = start + seconds(100);
+        life.tick(now, start, false).unwrap();
+        life.not_listened_until(now + seconds(10));
+        life.tick(now + seconds(50), start, true).unwrap();
+        assert!(life.tick(now + seconds(55), start, true).is_err());
+    }
+}

@@ -14,6 +14,7 @@ mod frames;
 mod handshake;
 mod http;
 mod limits;
+mod logs;
 mod names;
 mod process;
 mod server;

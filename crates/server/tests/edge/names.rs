@@ -67,9 +67,12 @@ async fn faulty_names_are_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn paths_of_the_server_are_no_documents_but_reached_below_ws() {
+async fn endpoints_of_other_dialects_are_no_documents_but_reached_below_ws() {
     let server = Running::new().await;
-    for path in ["/hocuspocus", "/v1/docs/a", "/doc/a", "/d/a", "/healthz", "/readyz", "/metrics"] {
+    for path in ["/v1/docs/a", "/doc", "/d/a", "/healthz", "/readyz", "/metrics"] {
+        Editor::connect(server.address, path).await;
+    }
+    for path in ["/hocuspocus", "/doc/ws/a", "/d/a/ws/a"] {
         let answer = exchange(server.address, handshake(path)).await;
         assert_eq!((answer.status, answer.code().as_str()), (404, "not_a_document"), "{path}");
         Editor::connect(server.address, &format!("/ws{path}")).await;

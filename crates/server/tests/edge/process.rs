@@ -1,5 +1,6 @@
 //! The server as a process.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -20,15 +21,16 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts one with its documents in this folder, and waits until it accepts connections.
+    /// Starts one with its documents and its log in this folder, and waits until it accepts connections.
     pub(crate) async fn start(folder: &TempDir, arguments: &[&str]) -> Self {
+        let log = File::create(folder.path().join("log")).unwrap();
         let mut command = quire();
         command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(folder.path().join("data"))
             .args(arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let reading = tokio::task::spawn_blocking(move || {
             let mut line = String::new();

@@ -10,6 +10,9 @@
 //! have seen it go. So the first state that a session brings for an id is answered, to that session alone, with its
 //! removal; the client then announces itself with a higher clock, which everybody takes.
 //!
+//! The other way round it is the same: who returns ignores the unchanged states of those who stayed. So they are asked
+//! to announce themselves anew, too ([`Presence::call_roll`]).
+//!
 //! States are never stored. Source of the clocks' rules: the `awareness` module of y-protocols.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +22,10 @@ use std::time::{Duration, Instant};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::limits::Limits;
 use crate::wire::awareness::{AwarenessEntry, AwarenessUpdate};
+
+/// The least time between two roll calls, and how much of it each one present adds.
+const ROLL_CALL: Duration = Duration::from_secs(1);
+const ROLL_CALL_EACH: Duration = Duration::from_millis(50);
 
 /// How presence is kept.
 #[derive(Clone, Debug)]
@@ -90,6 +97,13 @@ impl Standing {
             Self::Gone { .. } => None,
         }
     }
+
+    fn claimant(&self) -> Option<&Owner> {
+        match self {
+            Self::Contested { claimant, .. } => Some(claimant),
+            Self::Present { .. } | Self::Gone { .. } => None,
+        }
+    }
 }
 
 /// What came of an entry.
@@ -112,11 +126,36 @@ pub(crate) struct Presence {
     changed: BTreeMap<ClientId, Option<SessionId>>,
     /// Removals to be sent to one session each, to be answered with a newer state.
     questions: Vec<(SessionId, ClientId, Clock)>,
+    roll_call: RollCall,
+    /// Ids whose owner has renewed its state. It is the client itself: a tab that only repeats what it heard from
+    /// another would take a question for that one's end.
+    proven: BTreeSet<ClientId>,
+    /// No later than the first deadline of anything here.
+    wake: Option<Instant>,
+}
+
+/// When everybody is asked to announce itself anew. See [`Presence::call_roll`].
+#[derive(Clone, Copy, Debug)]
+enum RollCall {
+    /// Whenever somebody returns.
+    Open,
+    /// Not before this time, and nobody has returned since the last one.
+    Rest(Instant),
+    /// At this time.
+    Due(Instant),
 }
 
 impl Presence {
     pub(crate) fn new(config: PresenceConfig) -> Self {
-        Self { config, ids: BTreeMap::new(), changed: BTreeMap::new(), questions: Vec::new() }
+        Self {
+            config,
+            ids: BTreeMap::new(),
+            changed: BTreeMap::new(),
+            questions: Vec::new(),
+            roll_call: RollCall::Open,
+            proven: BTreeSet::new(),
+            wake: None,
+        }
     }
 
     /// Takes one entry of an awareness message.
@@ -124,13 +163,24 @@ impl Presence {
         let Some(standing) = self.ids.get(&entry.client) else {
             // An unknown client counts as clock 0, as it does in y-protocols.
             return match entry.state {
-                Some(_) if entry.clock > 0 => self.bring(from, entry, now),
+                Some(_) if entry.clock > 0 => {
+                    let verdict = self.bring(from, entry, now);
+                    // It may have been here before, so long ago that its id is forgotten.
+                    if entry.clock > 1 {
+                        self.call_roll(now);
+                    }
+                    verdict
+                }
                 _ => Verdict::Ignored,
             };
         };
         match standing.owner() {
             None => match entry.state {
-                Some(_) if entry.clock > standing.clock() => self.bring(from, entry, now),
+                Some(_) if entry.clock > standing.clock() => {
+                    let verdict = self.bring(from, entry, now);
+                    self.call_roll(now);
+                    verdict
+                }
                 // A client that has returned with an old clock: peers would ignore it, so would we, but it is asked
                 // to come again with a newer one. Others only repeat what they heard before.
                 Some(_) => {
@@ -160,7 +210,7 @@ impl Presence {
                     if claimant.session == session =>
                 {
                     let (state, owner, renewed) = (state.clone(), owner.clone(), *renewed);
-                    self.ids.insert(client, Standing::Present { state, owner, renewed });
+                    self.set(client, Standing::Present { state, owner, renewed });
                 }
                 _ => {}
             }
@@ -178,26 +228,38 @@ impl Presence {
                 _ => {}
             }
         }
+        match self.roll_call {
+            RollCall::Due(at) if at <= now => self.ask_everybody(now),
+            RollCall::Rest(at) if at <= now => self.roll_call = RollCall::Open,
+            RollCall::Due(_) | RollCall::Rest(_) | RollCall::Open => {}
+        }
+        self.wake = self.ids.values().map(|standing| self.deadline(standing)).min();
+        if let RollCall::Due(at) = self.roll_call {
+            self.wake_at(at);
+        }
     }
 
-    /// When [`Self::expire`] has something to do.
-    pub(crate) fn deadline_next(&self) -> Option<Instant> {
-        self.ids.values().map(|standing| self.deadline(standing)).min()
+    /// When [`Self::expire`] is to be called; it may then find that there is nothing to do yet.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        self.wake
     }
 
     /// Everybody who is present, if anybody is.
     pub(crate) fn everybody(&self) -> Option<AwarenessUpdate> {
-        let entries: Vec<_> = self
-            .ids
-            .iter()
-            .filter_map(|(client, standing)| Some((client, standing.state()?)))
-            .map(|(client, state)| AwarenessEntry {
-                client: *client,
-                clock: state.clock,
-                state: Some(&state.json),
-            })
-            .collect();
-        (!entries.is_empty()).then(|| AwarenessUpdate::encode(entries))
+        let mut entries = self.standings().filter(|entry| entry.state.is_some()).peekable();
+        entries.peek().is_some().then(|| AwarenessUpdate::encode(entries))
+    }
+
+    /// Everybody who is present or has gone of late: for a session that has not heard all of it.
+    pub(crate) fn catch_up(&self) -> AwarenessUpdate {
+        AwarenessUpdate::encode(self.standings())
+    }
+
+    fn standings(&self) -> impl Iterator<Item = AwarenessEntry<'_>> {
+        self.ids.iter().map(|(client, standing)| {
+            let state = standing.state().map(|state| &*state.json);
+            AwarenessEntry { client: *client, clock: standing.clock(), state }
+        })
     }
 
     /// The newest standing of every id that has changed since the last call, and the session that need not hear of
@@ -226,6 +288,47 @@ impl Presence {
         questions.into_iter().map(|(session, client, clock)| (session, removal(client, clock))).collect()
     }
 
+    /// Somebody has returned. While it was away it forgot everybody else, but not their clocks,
+    /// so it ignores their present states until they renew them. Everybody is asked to announce itself anew; in a
+    /// large room not so often that this were more than the renewals there are anyway.
+    fn call_roll(&mut self, now: Instant) {
+        match self.roll_call {
+            RollCall::Open => self.ask_everybody(now),
+            RollCall::Rest(at) if at <= now => self.ask_everybody(now),
+            RollCall::Rest(at) => {
+                self.roll_call = RollCall::Due(at);
+                self.wake_at(at);
+            }
+            RollCall::Due(_) => {}
+        }
+    }
+
+    fn ask_everybody(&mut self, now: Instant) {
+        let mut asked = 0;
+        for (client, standing) in &self.ids {
+            if let Standing::Present { state, owner, .. } = standing
+                && self.proven.contains(client)
+                && !self.changed.contains_key(client)
+            {
+                self.questions.push((owner.session, *client, state.clock));
+                asked += 1;
+            }
+        }
+        self.roll_call = RollCall::Rest(now + ROLL_CALL.max(ROLL_CALL_EACH * asked));
+    }
+
+    fn set(&mut self, client: ClientId, standing: Standing) {
+        if matches!(standing, Standing::Gone { .. }) {
+            self.proven.remove(&client);
+        }
+        self.wake_at(self.deadline(&standing));
+        self.ids.insert(client, standing);
+    }
+
+    fn wake_at(&mut self, at: Instant) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+
     fn clients(&self) -> Vec<ClientId> {
         self.ids.keys().copied().collect()
     }
@@ -240,11 +343,11 @@ impl Presence {
 
     /// A session brings a client id that nobody owns.
     fn bring(&mut self, from: &Owner, entry: &AwarenessEntry<'_>, now: Instant) -> Verdict {
-        let known = self.ids.contains_key(&entry.client);
-        if (!known && self.ids.len() >= self.config.per_room) || !self.may_own_more(from) {
+        let Some(state) = State::of(entry) else { return Verdict::Ignored };
+        let has_place = self.ids.contains_key(&entry.client) || self.ids.len() < self.config.per_room;
+        if !self.may_own_more(from) || !(has_place || self.forget_oldest()) {
             return Verdict::Refused;
         }
-        let Some(state) = State::of(entry) else { return Verdict::Ignored };
         self.own(entry.client, state, from.clone(), now);
         Verdict::Taken
     }
@@ -254,15 +357,16 @@ impl Presence {
         let Some(standing) = self.ids.get(&entry.client) else { return Verdict::Ignored };
         match State::of(entry) {
             Some(state) if entry.clock > standing.clock() => {
-                self.ids.insert(entry.client, Standing::Present { state, owner: from.clone(), renewed: now });
+                self.set(entry.client, Standing::Present { state, owner: from.clone(), renewed: now });
                 self.changed.insert(entry.client, Some(from.session));
+                self.proven.insert(entry.client);
                 Verdict::Taken
             }
             None if entry.clock >= standing.clock() => {
                 let contested = matches!(standing, Standing::Contested { .. });
                 self.vacate(entry.client, now);
                 if !contested {
-                    self.ids.insert(entry.client, Standing::Gone { clock: entry.clock, since: now });
+                    self.set(entry.client, Standing::Gone { clock: entry.clock, since: now });
                     self.changed.insert(entry.client, Some(from.session));
                 }
                 Verdict::Taken
@@ -274,7 +378,17 @@ impl Presence {
     /// A session speaks for a client id that another one owns.
     fn contest(&mut self, owner: &Owner, from: &Owner, entry: &AwarenessEntry<'_>, now: Instant) -> Verdict {
         let Some(standing) = self.ids.get(&entry.client) else { return Verdict::Ignored };
-        // Not newer: somebody repeats what it heard. A removal is for the owner to say.
+        // A removal is for the owner to say; a claimant withdraws with it.
+        if let (None, Standing::Contested { state, owner, renewed, claim, claimant, .. }) =
+            (entry.state, standing)
+            && claimant.session == from.session
+            && entry.clock >= claim.clock
+        {
+            let (state, owner, renewed) = (state.clone(), owner.clone(), *renewed);
+            self.set(entry.client, Standing::Present { state, owner, renewed });
+            return Verdict::Taken;
+        }
+        // Not newer: somebody repeats what it heard.
         let Some(claim) = State::of(entry).filter(|claim| claim.clock > standing.clock()) else {
             return Verdict::Ignored;
         };
@@ -297,14 +411,19 @@ impl Presence {
                 self.questions.push((owner.session, entry.client, state.clock));
                 let (claimant, until) = (from.clone(), now + self.config.takeover);
                 let contested = Standing::Contested { state, owner, renewed, claim, claimant, until };
-                self.ids.insert(entry.client, contested);
+                self.set(entry.client, contested);
                 Verdict::Taken
             }
+            // Of several that claim it the newest state counts: with it the living client has returned last.
             Standing::Contested { state, owner, renewed, claim: earlier, claimant, until }
-                if claimant.session == from.session && claim.clock > earlier.clock =>
+                if claim.clock > earlier.clock =>
             {
+                if claimant.session != from.session && !self.may_own_more(from) {
+                    return Verdict::Refused;
+                }
+                let claimant = from.clone();
                 let contested = Standing::Contested { state, owner, renewed, claim, claimant, until };
-                self.ids.insert(entry.client, contested);
+                self.set(entry.client, contested);
                 Verdict::Taken
             }
             Standing::Contested { .. } | Standing::Gone { .. } => Verdict::Ignored,
@@ -320,17 +439,28 @@ impl Presence {
             }
             Some(Standing::Present { state, .. }) => {
                 let clock = state.clock;
-                self.ids.insert(client, Standing::Gone { clock, since: now });
+                self.set(client, Standing::Gone { clock, since: now });
                 self.changed.insert(client, None);
             }
             Some(Standing::Gone { .. }) | None => {}
         }
     }
 
+    /// Makes room for the living: forgets who has been gone for longest. Everybody must have heard of it.
+    fn forget_oldest(&mut self) -> bool {
+        let gone = self.ids.iter().filter_map(|(client, standing)| match standing {
+            Standing::Gone { since, .. } if !self.changed.contains_key(client) => Some((*since, *client)),
+            Standing::Gone { .. } | Standing::Present { .. } | Standing::Contested { .. } => None,
+        });
+        let oldest = gone.min();
+        oldest.is_some_and(|(_, client)| self.ids.remove(&client).is_some())
+    }
+
     fn own(&mut self, client: ClientId, state: State, owner: Owner, now: Instant) {
         self.questions.push((owner.session, client, state.clock));
+        self.proven.remove(&client);
         self.changed.insert(client, Some(owner.session));
-        self.ids.insert(client, Standing::Present { state, owner, renewed: now });
+        self.set(client, Standing::Present { state, owner, renewed: now });
     }
 
     /// Sends a session the removal of a client id. It answers if the id is its own.
@@ -340,9 +470,10 @@ impl Presence {
     }
 
     fn may_own_more(&self, session: &Owner) -> bool {
-        let owned =
-            self.ids.values().filter_map(Standing::owner).filter(|owner| owner.session == session.session);
-        owned.count() < self.config.per_session
+        // What it claims may become its own without a further word.
+        let holders =
+            self.ids.values().flat_map(|standing| [standing.owner(), standing.claimant()]).flatten();
+        holders.filter(|holder| holder.session == session.session).count() < self.config.per_session
     }
 }
 
@@ -353,4 +484,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,6 +8,9 @@ use crate::update::id_set::IdSet;
 use crate::update::structs::Struct;
 use crate::update::{Update, UpdateWriter};
 
+/// A chunk with more bytes than this holds a long struct, such as a pasted text, which may be sent in parts.
+const LONG: usize = 32 << 10;
+
 impl Replica {
     /// What somebody at this state vector lacks: what lies at or above its clock of each client (clients
     /// descending, as Yjs writes them), Skip where something is missing, and the whole delete set.
@@ -22,8 +25,14 @@ impl Replica {
     /// About how many bytes [`Self::diff`] takes, without the delete set.
     pub fn lacking_bytes(&self, known: &StateVector) -> usize {
         let mut bytes = 0;
-        self.for_each_client(known, |_, _, chunks| {
+        self.for_each_client(known, |_, from, chunks| {
             bytes += 16 + chunks.iter().map(|(_, chunk)| chunk.bytes.len()).sum::<usize>();
+            // Of the first chunk perhaps only the rest is lacking; of a large one that counts.
+            if let Some((start, first)) = chunks.first().filter(|(_, chunk)| chunk.bytes.len() > LONG) {
+                let known =
+                    u128::from(from - start) * first.bytes.len() as u128 / u128::from(first.end - start);
+                bytes -= usize::try_from(known).unwrap_or(0);
+            }
         });
         bytes
     }
@@ -48,7 +57,7 @@ impl Replica {
             let Some((_, last)) = chunks.last() else { return };
             let end = last.end;
             let share = (end - from).div_ceil(parts.max(1));
-            let until = struct_end(chunks, from + share.max(1));
+            let until = part_end(chunks, from, from + share.max(1));
             write_client(&mut writer, client, from, until, chunks);
             reached.push((client, until));
         });
@@ -79,7 +88,7 @@ impl Replica {
     }
 }
 
-/// Writes one client's structs from `from` up to `until`, which is where a struct ends or beyond the last.
+/// Writes one client's structs from `from` up to `until`.
 fn write_client(
     writer: &mut UpdateWriter,
     client: ClientId,
@@ -109,7 +118,8 @@ fn write_client(
             out.extend_from_slice(&chunk.bytes);
         } else {
             for (clock, next) in structs_between(*start, chunk, from, until) {
-                next.slice(Id { client, clock }, from.saturating_sub(clock), next.len).write(out);
+                let to = next.len.min(until - clock);
+                next.slice(Id { client, clock }, from.saturating_sub(clock), to).write(out);
             }
         }
         end = chunk.end;
@@ -130,13 +140,16 @@ fn is_whole(start: Clock, chunk: &Chunk, from: Clock, until: Clock) -> bool {
     from <= start && chunk.end <= until
 }
 
-/// The end of the struct that holds the unit before `clock`. No struct is cut: that would halve surrogate pairs.
-fn struct_end(chunks: &[(Clock, &Chunk)], clock: Clock) -> Clock {
-    for (start, chunk) in chunks {
-        if chunk.end >= clock {
-            let ends = chunk.structs(*start).map(|(start, next)| start + next.len);
-            return ends.into_iter().find(|end| *end >= clock).unwrap_or(chunk.end);
-        }
+/// Where a part ends that is to reach about up to `clock`: behind the struct that holds the unit before it, or, if that is a
+/// long one, inside of it where nothing is halved.
+fn part_end(chunks: &[(Clock, &Chunk)], from: Clock, clock: Clock) -> Clock {
+    let Some((start, chunk)) = chunks.iter().find(|(_, chunk)| chunk.end >= clock) else { return Clock::MAX };
+    let Some((start, last)) = chunk.structs(*start).find(|(start, next)| start + next.len >= clock) else {
+        return chunk.end;
+    };
+    if chunk.bytes.len() > LONG && start < clock {
+        (start + last.cut(clock - start)).max(from + 1)
+    } else {
+        start + last.len
     }
-    Clock::MAX
 }

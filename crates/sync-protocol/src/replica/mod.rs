@@ -2,9 +2,8 @@
 //!
 //! Nothing here knows what content means. Structs are kept by client and clock; the first writer of an id wins, a
 //! newcomer is sliced to what is missing. Deleted items keep their places and lose their content. Neighbours that
-//! one longer struct would give back when sliced are joined. So the outcome depends on what was inserted and not
-//! on the order, and it is what Yjs holds after the same updates. PROTOCOL.md beside this crate says why each rule
-//! loses nothing.
+//! one longer struct would give back when sliced are joined. So it holds what Yjs holds after the same updates,
+//! in whatever order they came. PROTOCOL.md beside this crate says why each rule loses nothing.
 //!
 //! Structs stand in `chunk`s of about a kilobyte, encoded as an update holds them: a document takes about the
 //! memory of its own encoding, and answering a sync is copying.

@@ -2,11 +2,9 @@
 
 use std::time::Instant;
 
-use super::egress::lower_to_before;
 use super::{Output, Room};
 use crate::id::SessionId;
 use crate::replica::Replica;
-use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::wire::Message;
 
@@ -40,6 +38,17 @@ impl Batch {
         self.groups.is_empty()
     }
 
+    /// What came from this session.
+    pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        let groups = self.groups.iter().filter(move |group| group.source == Source::Session(session));
+        groups.flat_map(|group| &group.deltas)
+    }
+
+    /// All of it.
+    pub(super) fn deltas(&self) -> impl Iterator<Item = &Update> {
+        self.groups.iter().flat_map(|group| &group.deltas)
+    }
+
     pub(super) fn add(&mut self, source: Source, delta: Update, sent: &Update) {
         let partial = delta != *sent;
         let known = self.groups.iter().position(|group| group.source == source);
@@ -55,14 +64,6 @@ impl Batch {
             all.push(sent.clone());
         }
         group.deltas.push(delta);
-    }
-
-    /// Lowers a state vector to what this session can know without what others brought since the last flush.
-    pub(super) fn lower_to_before(&self, known: &mut StateVector, session: SessionId) {
-        let others = self.groups.iter().filter(|group| group.source != Source::Session(session));
-        for delta in others.flat_map(|group| &group.deltas) {
-            lower_to_before(known, delta);
-        }
     }
 }
 

@@ -49,6 +49,16 @@ impl Confirmations {
         ticket
     }
 
+    /// What waits to be confirmed to this session.
+    pub(super) fn waiting_for(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        self.waiting.iter().filter(move |(_, other, _)| *other == session).map(|(_, _, update)| update)
+    }
+
+    /// What waits to be confirmed to anybody.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Update> {
+        self.waiting.iter().map(|(_, _, update)| update)
+    }
+
     /// A session has gone.
     pub(super) fn forget(&mut self, session: SessionId) {
         self.waiting.retain(|(_, other, _)| *other != session);
@@ -59,7 +69,8 @@ impl Room {
     /// Everything up to this ticket is on disk: its senders are told.
     pub fn handle_stored(&mut self, ticket: Ticket, _now: Instant) {
         let confirmations = &mut self.confirmations;
-        confirmations.stored = confirmations.stored.max(ticket.min(confirmations.last));
+        let ticket = ticket.min(confirmations.last);
+        confirmations.stored = confirmations.stored.max(ticket);
         let count = confirmations.waiting.partition_point(|(waiting, _, _)| *waiting <= ticket);
         let stored: Vec<_> = confirmations.waiting.drain(..count).collect();
         for (_, session, update) in stored {

@@ -7,22 +7,26 @@
 
 use std::time::Instant;
 
-use super::{Output, Room, RoomEvent};
+use super::{Output, Room, RoomEvent, withhold};
 use crate::id::SessionId;
 use crate::session::{Ending, Phase};
 use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::update::structs::Body;
 use crate::wire::Message;
-use crate::wire::awareness::AwarenessUpdate;
 
 impl Room {
     /// A session asks for what it lacks.
-    pub(super) fn answer(&mut self, to: SessionId, known: StateVector) {
+    pub(super) fn answer(&mut self, to: SessionId, mut known: StateVector) {
         let Some(session) = self.sessions.get_mut(&to) else { return };
         match &mut session.phase {
             Phase::Draining { question } => *question = Some(known),
             Phase::CatchingUp { known: before, ending } => {
+                // What was lost of its own edits it claims to know; yet it waits for them to come back.
+                let claimed: Vec<_> = known.iter().map(|(client, _)| client).collect();
+                for client in claimed {
+                    known.lower(client, before.clock(client));
+                }
                 *before = known;
                 *ending = Ending::SyncStep2;
             }
@@ -41,21 +45,20 @@ impl Room {
         let (mut known, ending) = match std::mem::replace(&mut lost.phase, Phase::Live) {
             Phase::CatchingUp { known, ending } => (known, ending),
             Phase::Draining { question: Some(question) } => (question, Ending::SyncStep2),
-            Phase::Live | Phase::Draining { question: None } => {
-                // It was sent everything up to the last flush, and will not be live at the next.
-                let mut sent = self.replica.state_vector();
-                self.batch.lower_to_before(&mut sent, session);
-                (sent, Ending::Update)
-            }
+            Phase::Live | Phase::Draining { question: None } => (self.replica.state_vector(), Ending::Update),
         };
+        // Of what waits for the end of the batch it will not be sent anything either.
+        self.batch.deltas().for_each(|delta| lower(&mut known, delta));
         for message in dropped {
             match message {
                 Message::SyncStep2(update) | Message::Update(update) => {
                     lost_content = true;
-                    lower_to_before(&mut known, update);
+                    lower(&mut known, update);
                 }
                 Message::Awareness(_) => lost.owes_presence = true,
-                Message::SyncStep1(_) | Message::QueryAwareness | Message::Denied(_) => {}
+                Message::SyncStep1(_) => lost.owes_question = true,
+                Message::Denied(_) => lost.told_read_only = false,
+                Message::QueryAwareness => {}
             }
         }
         lost.phase = Phase::CatchingUp { known, ending };
@@ -82,6 +85,7 @@ impl Room {
 
     /// Makes the next part for a session that is catching up, or the last.
     fn next_part(&mut self, to: SessionId) {
+        let own = self.unstored_of(to);
         let Some(session) = self.sessions.get_mut(&to) else { return };
         let Phase::CatchingUp { known, ending } = &mut session.phase else { return };
         let lacking = self.replica.lacking_bytes(known);
@@ -91,27 +95,33 @@ impl Room {
             // Where all that lacks lies behind gaps there is no part to be made.
             if !part.is_empty() {
                 *known = reached;
+                let part = if own.is_empty() { part } else { withhold::without(&part, &own) };
                 return self.outputs.push_back(Output::Part { to, message: Message::Update(part) });
             }
         }
         let rest = self.replica.diff(known);
+        let rest = if own.is_empty() { rest } else { withhold::without(&rest, &own) };
         let message = match ending {
             Ending::SyncStep2 => Message::SyncStep2(rest),
             Ending::Update => Message::Update(rest),
         };
         session.phase = Phase::Draining { question: None };
         self.outputs.push_back(Output::Part { to, message });
+        let owes_question = std::mem::take(&mut session.owes_question);
         if std::mem::take(&mut session.owes_presence) {
-            let everybody = self.presence.everybody().unwrap_or(AwarenessUpdate::empty());
-            self.transmit(to, Message::Awareness(everybody));
+            let presence = self.presence.catch_up();
+            self.transmit(to, Message::Awareness(presence));
+        }
+        if owes_question {
+            let vector = self.replica.state_vector();
+            self.transmit(to, Message::SyncStep1(vector));
         }
     }
 }
 
-/// Lowers a state vector to what can be known without this update: of a client no more than lies before the first of its
-/// structs.
-pub(super) fn lower_to_before(known: &mut StateVector, update: &Update) {
-    update.for_each_struct(|client, clock, next| {
+/// Lowers what somebody knows who did not get this: of each client it begins no later than the first struct here.
+fn lower(known: &mut StateVector, missed: &Update) {
+    missed.for_each_struct(|client, clock, next| {
         if next.body != Body::Skip {
             known.lower(client, clock);
         }

@@ -20,7 +20,8 @@ impl Room {
         }
         match message {
             Message::SyncStep1(known) => self.answer(from, known),
-            Message::SyncStep2(update) | Message::Update(update) => self.edit(from, &update, now),
+            Message::SyncStep2(update) => self.edit(from, &update, Brought::Answer, now),
+            Message::Update(update) => self.edit(from, &update, Brought::Edit, now),
             Message::Awareness(update) => self.announce(from, &update, now),
             Message::QueryAwareness => {
                 let everybody = self.presence.everybody().unwrap_or(AwarenessUpdate::empty());
@@ -42,7 +43,7 @@ impl Room {
         }
     }
 
-    fn edit(&mut self, from: SessionId, update: &Update, now: Instant) {
+    fn edit(&mut self, from: SessionId, update: &Update, brought: Brought, now: Instant) {
         let Some(session) = self.sessions.get_mut(&from) else { return };
         if session.access == Access::Read {
             if self.replica.lacks(update) {
@@ -57,6 +58,10 @@ impl Room {
         // know would never end.
         let inserted = self.replica.insert(update);
         if let Some(delta) = inserted.delta {
+            let delta = match brought {
+                Brought::Answer => self.without_unstored(delta),
+                Brought::Edit => delta,
+            };
             self.batch.add(Source::Session(from), delta, update);
             if inserted.gap {
                 self.ask_for_missing(from, now);
@@ -96,4 +101,13 @@ impl Room {
             self.outputs.push_back(Output::Event(RoomEvent::PresenceRefused(from)));
         }
     }
+}
+
+/// What an update was brought as.
+#[derive(Clone, Copy, Debug)]
+enum Brought {
+    /// The answer to a question: much of it may be known.
+    Answer,
+    /// Something that its sender has just written.
+    Edit,
 }

@@ -5,12 +5,13 @@
 //! out what [`Room::poll_output`] gives, in that order, until it gives `None`. The driver passes the time in.
 //!
 //! `ingress` takes messages, `egress` brings sessions up to date, `batch` collects what is new and merges it,
-//! `confirm` keeps who is to be told when it has been stored.
+//! `confirm` keeps who is to be told when it has been stored, `withhold` that nobody is told before.
 
 mod batch;
 mod confirm;
 mod egress;
 mod ingress;
+mod withhold;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -158,7 +159,9 @@ impl Room {
     }
 
     /// A client has attached. It is asked for what it has, and told who is present.
-    pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, _now: Instant) {
+    pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
+        // What the newcomer may have sent over an earlier connection must not come back to it as news.
+        self.flush(now);
         self.sessions.insert(session, Session::new(session, setup));
         let vector = self.replica.state_vector();
         self.transmit(session, Message::SyncStep1(vector));
@@ -184,7 +187,7 @@ impl Room {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.presence.deadline_next()
+        self.presence.wake()
     }
 
     /// What is to be done next.

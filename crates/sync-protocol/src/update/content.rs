@@ -168,6 +168,21 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// The first unit from `at` on before which this content can be cut without harm; `len` if there is none.
+    pub(super) fn cut(&self, len: Clock, at: Clock) -> Clock {
+        match self {
+            Self::String(text) => text.cut(len, at),
+            Self::Json(_) | Self::Any(_) => at,
+            Self::Deleted
+            | Self::Binary(_)
+            | Self::Embed(_)
+            | Self::Format(_)
+            | Self::Type(_)
+            | Self::Doc(_)
+            | Self::Move(_) => len,
+        }
+    }
+
     /// Appends this content, `len` units, to that of the encoded struct at the end of `out`, whose length or count
     /// stands at byte `count_at`. Both must be of one kind that [concatenates](Kind::concatenates).
     pub(crate) fn write_joined(

@@ -263,6 +263,15 @@ impl<'a> Struct<'a> {
         Self { len: to - from, body }
     }
 
+    /// The first clock from `at` on (counted from its own start) before which it can be cut without halving a
+    /// surrogate pair; its length if there is none or if nothing is gained by a cut.
+    pub(crate) fn cut(&self, at: Clock) -> Clock {
+        match &self.body {
+            Body::Item(item) if 0 < at && at < self.len => item.content.cut(self.len, at).min(self.len),
+            Body::Item(_) | Body::Gc | Body::Skip => self.len,
+        }
+    }
+
     /// Takes the first `len` clocks off the front, fewer than there are, and leaves the rest. `start` is the id of the first
     /// unit, and becomes that of the rest. Takes time linear in what is taken: cut piece by piece, a struct costs no more
     /// than its length.
@@ -343,6 +352,8 @@ impl<'a> Head<'a> {
                 item.place.continues(client, clock, &place)
                     && kind == item.content.kind()
                     && kind.concatenates()
+                    // Of the values of one key a reader deletes all but the last; of one struct it would delete none.
+                    && (kind == Kind::Deleted || !place.keyed())
             }
             _ => false,
         }

@@ -40,6 +40,14 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The first unit from `at` on before which nothing is halved by a cut.
+    pub(super) fn cut(&self, len: u64, at: u64) -> u64 {
+        let lead = u64::from(self.half_first);
+        let whole_end = len - u64::from(self.half_last);
+        let (_, splits) = offset(self.whole, at.max(lead).min(whole_end) - lead);
+        at + u64::from(splits)
+    }
+
     /// The units from `from` up to `to` of `len`.
     pub(super) fn slice(&self, len: u64, from: u64, to: u64) -> Self {
         // The halves at the ends are units of their own, outside of `whole`.
@@ -118,6 +126,11 @@ mod tests {
             let whole = Text::new(text);
             let len = text.encode_utf16().count();
             assert_eq!(whole.units(), len as u64);
+            for at in 1..len {
+                let cut = usize::try_from(whole.cut(len as u64, at as u64)).unwrap();
+                assert!((at..=at + 1).contains(&cut));
+                assert_eq!(by_units(text, 0, cut) + &by_units(text, cut, len), text);
+            }
             for from in 0..len {
                 for to in from + 1..=len {
                     let slice = whole.slice(len as u64, from as u64, to as u64);

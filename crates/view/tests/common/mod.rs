@@ -8,6 +8,7 @@
 
 use std::{ffi::OsString, time::Duration};
 
+use bytes::Bytes;
 use quire_view::{Pool, PoolConfig};
 
 /// A pool with time enough for a loaded machine, changed as the test needs it.
@@ -29,4 +30,27 @@ pub(crate) fn map_with(value: &[u8]) -> Vec<u8> {
     update.extend_from_slice(value);
     update.push(0);
     update
+}
+
+/// As many clients as that, each having set the same key before knowing of the others. Putting them in order takes
+/// time with the square of their number.
+pub(crate) fn everyone_sets_the_same_key(clients: u32) -> Bytes {
+    let mut update = Vec::new();
+    varint(clients, &mut update);
+    for client in (1..=clients).rev() {
+        update.push(1);
+        varint(client, &mut update);
+        update.extend(b"\x00\x28\x01\x01m\x01k\x01\x7d\x09");
+    }
+    update.push(0);
+    Bytes::from(update)
+}
+
+/// Writes an unsigned integer as the format does: seven bits a byte, low ones first.
+pub(crate) fn varint(mut value: u32, into: &mut Vec<u8>) {
+    while value > 0x7f {
+        into.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+        value >>= 7;
+    }
+    into.push(u8::try_from(value).unwrap());
 }

@@ -13,9 +13,11 @@ export async function bystander (server, room, { t, every = 20, key = 'probe' } 
   return {
     /** Ends it; resolves with the round trips in milliseconds (10,000: lost) and the codes of closes it met. */
     async stop () {
+      // Both are waited for from the beginning: a worker's last message and its end can come in one turn.
+      const [last, end] = [once(worker, 'message'), once(worker, 'exit')]
       worker.postMessage('stop')
-      const [{ samples, closes }] = await once(worker, 'message')
-      await once(worker, 'exit')
+      const [{ samples, closes }] = await last
+      await end
       samples.sort((a, b) => a - b)
       const at = share => samples[Math.min(samples.length - 1, Math.floor(samples.length * share))]
       return { count: samples.length, median: at(0.5), p99: at(0.99), max: samples.at(-1), closes }

@@ -77,6 +77,31 @@ export async function confirmed (messages, update, deadline = 10_000) {
     () => `the echo of ${JSON.stringify(ids)} ${JSON.stringify(deletes)}`, 20)
 }
 
+/**
+ * Makes `count` edits, each after the echo of the one before, so that each is an update of its own in the server's log: more
+ * of them than the log may have before it is compacted.
+ * @param {object[]} received a tap of this client
+ */
+export async function oneByOne (received, count, edit) {
+  for (let i = 0; i < count; i++) {
+    const before = received.length
+    edit(i)
+    await waitFor(() => received.slice(before).some(message => message.kind === 'update'), 10_000, `the echo of edit ${i}`, 1)
+  }
+}
+
+/** More updates than the server leaves in a log when it loads a document. */
+export const LONG_LOG = 600
+
+/** For the options of a server whose compactions a case counts. */
+export const tellCompactions = { env: { QUIRE_LOG: 'info,quire_server::store=debug' } }
+
+/** Waits until the server has compacted this document so many times, in all its lives together. */
+export function compacted (server, name, times, deadline = 15_000) {
+  const lines = () => server.logLines().filter(line => / compacted /.test(line) && line.includes(`doc=${name} `))
+  return waitFor(() => lines().length >= times, deadline, () => `${times} compactions of ${name}, got ${lines().length}`, 50)
+}
+
 /** The updates this document makes by itself, in order, whatever comes from elsewhere left out. */
 export function recordOwn (client, log = []) {
   client.doc.on('update', (update, origin) => { if (origin !== client.provider) log.push(update) })

@@ -25,7 +25,7 @@ use quire_sync_protocol::{Access, DocId, Limits, Message, Replica, RoomConfig, S
 use super::*;
 
 /// Long enough for anything that is not stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
@@ -76,10 +76,10 @@ fn typed_after(client: u8, clock: usize, origin: usize, text: &str) -> Update {
 
 fn write_number(bytes: &mut Vec<u8>, mut number: usize) {
     while number > 0x7f {
-        bytes.push(0x80 | (number & 0x7f) as u8);
+        bytes.push(0x80 | u8::try_from(number & 0x7f).unwrap());
         number >>= 7;
     }
-    bytes.push(number as u8);
+    bytes.push(u8::try_from(number).unwrap());
 }
 
 /// A store in memory whose calls can be held and made to fail.

@@ -39,7 +39,7 @@ async fn a_document_stays_while_somebody_holds_a_handle() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_document_stays_for_the_time_it_is_given() {
     let store = GatedStore::new();
-    let config = DirectoryConfig { idle_unload: Duration::from_secs(3600), ..DirectoryConfig::default() };
+    let config = DirectoryConfig { idle_unload: Duration::from_hours(1), ..DirectoryConfig::default() };
     let directory = Directory::new(config, store.clone()).unwrap();
     for _ in 0..3 {
         let editor = Editor::join(&directory, "a").await;

@@ -7,7 +7,7 @@ use quire_persistence::{Compacted, DocumentInfo, Listed, LocalStore, StoreError,
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn doc(name: &str) -> DocId {
     DocId::new(name).unwrap()
@@ -53,7 +53,9 @@ fn what_waits_shares_a_commit_and_is_acknowledged_in_order() {
     let (logs, acknowledged): (Vec<_>, Vec<_>) =
         ["a", "b", "c"].map(|name| log(&writer, name)).into_iter().unzip();
     for n in 1..=1000 {
-        logs.iter().for_each(|log| push(log, n));
+        for log in &logs {
+            push(log, n);
+        }
     }
     for acknowledged in &acknowledged {
         let all = await_ticket(acknowledged, 1000);

@@ -1,0 +1,51 @@
+//! Tasks that a server waits for when it ends, and ends when they take too long.
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Tasks that end together. Cheap to clone; all clones are the same tasks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks {
+    tracker: TaskTracker,
+    cut: CancellationToken,
+}
+
+impl Tasks {
+    /// Runs a future until it ends or [`Tasks::cut`].
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        self.tracker.spawn(async move { cut.run_until_cancelled(future).await });
+    }
+
+    /// Waits until no task runs. Tasks may still be added meanwhile.
+    pub(crate) async fn ended(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// Tasks that run.
+    pub(crate) fn running(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Ends all tasks where they stand.
+    pub(crate) fn cut(&self) {
+        self.cut.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_that_take_too_long_are_cut() {
+        let tasks = Tasks::default();
+        tasks.spawn(async {});
+        tasks.spawn(std::future::pending());
+        assert_eq!(tasks.running(), 2);
+        tasks.cut();
+        tasks.ended().await;
+        assert_eq!(tasks.running(), 0);
+    }
+}
