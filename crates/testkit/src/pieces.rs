@@ -136,17 +136,19 @@ fn structs(update: &Update) -> &[u8] {
 /// What client `id`, of 1 to 3, inserted in 38 clocks, the last ones between two letters of the next client.
 fn invented(id: u8) -> Update {
     let other = id % 3 + 1;
-    let structs: [&[u8]; 8] = [
+    let structs: [&[u8]; 10] = [
         &[4, 1, 1, b't', 10, b'a', b'b', 0xc3, 0xa4, 0xf0, 0x9f, 0x98, 0x80, b'c', b'd'],
         &[8, 1, 1, b'l', 4, 126, 125, 3, 119, 1, b'x', 117, 1, 120],
         &[0x28, 1, 1, b'm', 1, b'k', 1, 125, 1],
-        &[0xa8, id, 11, 3, 125, 2, 125, 3, 125, 4],
+        &[0xa8, id, 11, 1, 125, 2],
+        &[0xa8, id, 12, 1, 125, 3],
+        &[0xa8, id, 13, 1, 125, 4],
         &[2, 1, 1, b'j', 3, 1, b'1', 9, b'u', b'n', b'd', b'e', b'f', b'i', b'n', b'e', b'd', 2, b'4', b'2'],
         &[0xc4, id, 2, id, 3, 6, b'v', b'w', b'x', b'y', b'z', b'q'],
         &[7, 1, 1, b'n', 1],
         &[0xc4, other, 0, other, 1, 8, b'1', b'2', b'3', b'4', b'5', b'6', b'7', b'8'],
     ];
-    let bytes = [&[1, 8, id, 0][..], &structs.concat(), &[0]].concat();
+    let bytes = [&[1, 10, id, 0][..], &structs.concat(), &[0]].concat();
     Update::parse(bytes.into()).expect("it is written as Yjs writes")
 }
 
