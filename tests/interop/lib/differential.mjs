@@ -77,6 +77,16 @@ class Pusher {
   }
 }
 
+/** For the environment of a server whose documents are seen to leave memory. */
+export const TELLS_LIVES = { QUIRE_LOG: 'info,quire_server::doc::task=debug' }
+
+/** Waits until a document that nobody is connected to has left memory. Wants a server that waits for nothing and TELLS_LIVES. */
+async function retired (server, name) {
+  // What the server says last of a document of this name; it may have left already.
+  const last = () => server.logLines().findLast(line => line.includes(` document doc=${name} from=`)) ?? ''
+  await waitFor(() => last().includes(' to=Gone'), 10_000, () => `${name} to leave memory; seen: ${last()}`, 2)
+}
+
 const holdsClient = (update, client) => Y.decodeUpdate(update).structs.some(struct => struct.id.client === client && !(struct instanceof Y.Skip))
 
 /** A reader: a passive document on a raw connection that takes every update it is sent. */
@@ -140,12 +150,16 @@ export async function differential (server, history, { name, prefix = '/ws', dro
     witness = await Reader.open(url(), passiveDoc(), random)
     const deliver = async (steps, offset) => {
       for (const [i, step] of steps.entries()) {
-        if (step.restart) {
+        if (step.event) {
           await pusher.settle()
+          if (step.event === 'compact') {
+            await compactNow(server, name)
+            continue
+          }
           pusher.close()
           witness.take()
           witness.raw.drop()
-          await server.restart('SIGKILL')
+          await (step.event === 'restart' ? server.restart('SIGKILL') : retired(server, name))
           witness = await Reader.open(url(), witness.doc, random)
           continue
         }
@@ -196,5 +210,5 @@ export async function differential (server, history, { name, prefix = '/ws', dro
 export function essentialSteps (history) {
   const all = [...history.steps, ...history.late]
   const whole = plainDocument(all)
-  return all.flatMap((step, i) => !step.restart && differences(plainDocument(all.toSpliced(i, 1)), whole).length > 0 ? [i] : [])
+  return all.flatMap((step, i) => !step.event && differences(plainDocument(all.toSpliced(i, 1)), whole).length > 0 ? [i] : [])
 }
