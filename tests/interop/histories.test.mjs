@@ -1,7 +1,8 @@
 // Random histories of real yjs through the server: what goes in comes out.
 //
 // QUIRE_HISTORIES=N runs N of them (default 100), half on redb and half on sled. QUIRE_SEED=S starts at seed S; with a seed given,
-// QUIRE_HISTORIES defaults to 1. QUIRE_WITHOUT=kind,kind switches kinds of edits and deliveries off (EDITS, DELIVERIES in lib/histories.mjs).
+// QUIRE_HISTORIES defaults to 1. QUIRE_WITHOUT=kind,kind switches kinds of edits and deliveries off (EDITS, DELIVERIES in lib/histories.mjs),
+// and with `compact` the compaction of logs after a few updates.
 
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
@@ -16,12 +17,13 @@ import { shrink } from './lib/shrink.mjs'
 
 const total = Number(process.env.QUIRE_HISTORIES || (seedGiven ? 1 : 100))
 const without = (process.env.QUIRE_WITHOUT ?? '').split(',').filter(kind => kind !== '')
+const compacts = !without.includes('compact')
 const stores = ['redb', 'sled']
 
 for (const [turn, store] of stores.entries()) {
   const seeds = Array.from({ length: total }, (_, i) => runSeed + i).filter((_, i) => i % stores.length === turn)
   test(`${seeds.length} histories on ${store} come out as yjs holds them`, { skip: seeds.length === 0 }, async t => {
-    const server = await start({ t, store, args: ['--idle-unload', '0s'], env: TELLS_LIVES })
+    const server = await start({ t, store, args: ['--idle-unload', '0s'], faults: compacts ? ['eager-compaction=4'] : [], env: TELLS_LIVES })
     t.diagnostic(`seeds ${seeds[0]} to ${seeds.at(-1)}`)
     let run = 0
     const fails = async (history, patience = 2_000) => {
@@ -46,6 +48,9 @@ for (const [turn, store] of stores.entries()) {
       throw new Error(`history with seed ${seed} differs (QUIRE_SEED=${seed})`, { cause: last })
     }
     assert.deepEqual(server.panics(), [])
+    const compactions = server.logLines().filter(line => / compacted doc=history /.test(line)).length
+    t.diagnostic(`${compactions} compactions among the last lines of the log`)
+    assert.ok(compactions > 0 || !compacts, 'logs were compacted')
   })
 }
 

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::doc::{Directory, DirectoryConfig};
 use crate::http;
 pub use crate::shutdown::Shutdown;
-use crate::store::StoreFaults;
+use crate::store::{CompactionPolicy, StoreFaults};
 use crate::tasks::Tasks;
 use crate::transport::{self, Upgrades};
 
@@ -170,11 +170,18 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Directory> {
+    let compaction = match config.injection.eager_compaction {
+        None => CompactionPolicy::default(),
+        Some(updates) => {
+            CompactionPolicy { updates, after: Duration::from_millis(10), ..CompactionPolicy::default() }
+        }
+    };
     let config = DirectoryConfig {
         room: RoomConfig { limits: limits(config), ..RoomConfig::default() },
         idle_unload: config.idle_unload,
         outbox_bytes: config.outbox,
-        faults: StoreFaults { delay: config.store_delay, ..StoreFaults::default() },
+        faults: StoreFaults { delay: config.injection.store_delay, ..StoreFaults::default() },
+        compaction,
         ..DirectoryConfig::default()
     };
     Directory::new(config, store)

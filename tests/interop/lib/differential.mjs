@@ -5,7 +5,7 @@ import * as Y from 'yjs'
 import { differences, passiveDoc } from './compare.mjs'
 import { edit } from './edits.mjs'
 import { EMPTY_UPDATE } from './frames.mjs'
-import { plainDocument } from './histories.mjs'
+import { plainDocument, takePending } from './histories.mjs'
 import { documentUrl, RawClient } from './raw.mjs'
 import { Random } from './seed.mjs'
 import { waitFor } from './wait.mjs'
@@ -77,8 +77,8 @@ class Pusher {
   }
 }
 
-/** For the environment of a server whose documents are seen to leave memory. */
-export const TELLS_LIVES = { QUIRE_LOG: 'info,quire_server::doc::task=debug' }
+/** For the environment of a server whose documents are seen to leave memory and to be compacted. */
+export const TELLS_LIVES = { QUIRE_LOG: 'info,quire_server::doc::task=debug,quire_server::store=debug' }
 
 /** Waits until a document that nobody is connected to has left memory. Wants a server that waits for nothing and TELLS_LIVES. */
 async function retired (server, name) {
@@ -113,6 +113,7 @@ class Reader {
       const { kind, payload } = messages[this.#taken]
       if (kind === 'update' || kind === 'step2') Y.applyUpdate(this.doc, payload)
     }
+    takePending(this.doc)
     if (this.raw.bad.length > 0) throw new Error(`the server sent what cannot be read: ${this.raw.describe()}`)
   }
 
@@ -152,10 +153,6 @@ export async function differential (server, history, { name, prefix = '/ws', dro
       for (const [i, step] of steps.entries()) {
         if (step.event) {
           await pusher.settle()
-          if (step.event === 'compact') {
-            await compactNow(server, name)
-            continue
-          }
           pusher.close()
           witness.take()
           witness.raw.drop()

@@ -5,6 +5,7 @@
 
 mod fault;
 mod file;
+mod injection;
 mod print;
 mod raw;
 mod resolved;

@@ -8,6 +8,7 @@ use quire_persistence::{StoreSpec, StoreSpecError};
 use tracing_subscriber::filter::Targets;
 
 use super::fault::{Fault, Faults, Place};
+use super::injection::Injection;
 use super::raw::{Given, Raw};
 use super::setting::Setting;
 use super::value;
@@ -38,8 +39,7 @@ pub struct Config {
     pub(crate) view_memory: usize,
     pub(crate) log: Targets,
     pub(crate) log_format: LogFormat,
-    /// Each commit of the store takes this much longer; only with `fault_injection`.
-    pub(crate) store_delay: Duration,
+    pub(crate) injection: Injection,
     /// The program to start as view worker; `None` for this very program.
     pub(crate) worker: Option<PathBuf>,
 }
@@ -74,12 +74,12 @@ impl Config {
             view_memory: reader.value("view_memory", |text| value::bytes(text, 64 << 20..=1 << 40)),
             log: reader.value("log", log_filter),
             log_format: reader.value("log_format", log_format),
-            store_delay: Duration::ZERO,
+            injection: Injection::default(),
             worker: None,
         };
-        let store_delay = reader.fault_injection();
+        let injection = reader.fault_injection();
         Faults::check(reader.faults)?;
-        Ok(Self { store_delay, ..config })
+        Ok(Self { injection, ..config })
     }
 
     /// The address to listen on. With port 0, [`crate::server::Server::address`] knows the real one.
@@ -129,19 +129,17 @@ impl Reader<'_> {
         self.faults.push(fault(setting, place, message));
     }
 
-    /// How much longer each commit is to take.
-    fn fault_injection(&mut self) -> Duration {
+    fn fault_injection(&mut self) -> Injection {
         let setting = setting("fault_injection");
-        let mut found = Duration::ZERO;
+        let mut injection = Injection::default();
         if let Some(Given { texts, place }) = self.raw.given(setting) {
             for text in texts {
-                match store_delay(text) {
-                    Ok(delay) => found = delay,
-                    Err(message) => self.faults.push(fault(setting, place, message)),
+                if let Err(message) = injection.add(text) {
+                    self.faults.push(fault(setting, place, message));
                 }
             }
         }
-        found
+        injection
     }
 }
 
@@ -167,14 +165,6 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 
 fn store(text: &str) -> Result<StoreSpec, String> {
     text.parse().map_err(|error: StoreSpecError| error.to_string())
-}
-
-/// The only fault that can be injected so far.
-fn store_delay(text: &str) -> Result<Duration, String> {
-    let time = text
-        .strip_prefix("store-delay=")
-        .ok_or_else(|| format!("{text:?} is no fault that can be injected; there is store-delay=TIME"))?;
-    value::duration(time, Duration::ZERO..=MINUTE)
 }
 
 fn log_filter(text: &str) -> Result<Targets, String> {
@@ -218,7 +208,7 @@ mod tests {
         assert_eq!(config.store, StoreSpec::Redb("./quire-data".into()));
         assert_eq!(config.keepalive, Duration::from_secs(20));
         assert_eq!(config.max_message, 64 << 20);
-        assert_eq!(config.store_delay, Duration::ZERO);
+        assert_eq!(config.injection, Injection::default());
     }
 
     #[test]
@@ -277,8 +267,9 @@ mod tests {
     #[test]
     fn only_known_faults_are_injected() {
         let resolve = |text| Config::resolve(&Raw::of([("fault_injection", text)]));
-        assert_eq!(resolve("store-delay=500ms").unwrap().store_delay, Duration::from_millis(500));
-        for text in ["store-delay", "store-delay=x", "store-delay=2min", "crash"] {
+        assert_eq!(resolve("store-delay=500ms").unwrap().injection.store_delay, Duration::from_millis(500));
+        assert_eq!(resolve("eager-compaction=8").unwrap().injection.eager_compaction, Some(8));
+        for text in ["eager-compaction=0", "store-delay", "store-delay=x", "store-delay=2min", "crash"] {
             resolve(text).unwrap_err();
         }
     }
