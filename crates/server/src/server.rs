@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::accept::{self, Edge};
-use crate::auth::Gate;
+pub use crate::auth::LedgerError;
+use crate::auth::{Gate, Ledger, Live};
 use crate::config::Config;
 use crate::doc::{Directory, DirectoryConfig};
 use crate::http;
@@ -63,6 +64,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store: {0}")]
     Store(#[from] quire_persistence::OpenError),
+    /// What was revoked cannot be read.
+    #[error("cannot find out what was revoked: {0}")]
+    Revocations(#[from] LedgerError),
     /// The threads of the store cannot be started.
     #[error("cannot start the document layer: {0}")]
     Directory(#[source] io::Error),
@@ -99,9 +103,14 @@ impl Server {
         };
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let gate = Gate::of(&config.access, config.listen.ip().is_loopback());
-        let context =
-            http::Context { directory: directory.clone(), pool: pool(&config, program), gate: gate.clone() };
+        let ledger = Ledger::new(config.revocations.clone());
+        let gate = Gate::of(&config.access, config.listen.ip().is_loopback(), Live::with(ledger.read()?));
+        let context = http::Context {
+            directory: directory.clone(),
+            pool: pool(&config, program),
+            gate: gate.clone(),
+            ledger,
+        };
         let settings = transport::Settings {
             max_connections: config.max_connections,
             limits: limits(&config),

@@ -19,6 +19,8 @@ pub(crate) struct Access {
     pub(crate) issuer: Option<String>,
     /// Whether those who show no token read and write.
     pub(crate) allow_anonymous: bool,
+    /// Whether presence of those who are known says so.
+    pub(crate) stamp_presence: bool,
     /// How editors are refused.
     pub(crate) refuse: Refuse,
 }
@@ -77,6 +79,7 @@ impl Reader<'_> {
             audience: self.optional("auth_audience", text),
             issuer: self.optional("auth_issuer", text),
             allow_anonymous,
+            stamp_presence: self.value("stamp_presence", super::value::switch),
             refuse: self.value("refuse", refuse),
         }
     }

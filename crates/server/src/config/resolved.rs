@@ -29,6 +29,8 @@ pub struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) access: Access,
     pub(crate) store: StoreSpec,
+    /// What was revoked; `None` where nothing is to survive the process.
+    pub(crate) revocations: Option<PathBuf>,
     pub(crate) idle_unload: Duration,
     pub(crate) keepalive: Duration,
     pub(crate) max_connections: usize,
@@ -62,10 +64,16 @@ impl Config {
             );
         }
         let data = reader.value("data", directory);
+        let store = reader.value("store", |text| store(text).map(|spec| spec.within(&data)));
+        let revocations = match &store {
+            StoreSpec::Memory => None,
+            StoreSpec::Redb(_) | StoreSpec::Sled(_) => Some(data.join("revocations.json")),
+        };
         let config = Self {
             listen,
             access,
-            store: reader.value("store", |text| store(text).map(|spec| spec.within(&data))),
+            store,
+            revocations,
             idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
             max_connections: reader.value("max_connections", |text| value::count(text, 1..=1_000_000)),

@@ -99,6 +99,14 @@ pub static SETTINGS: &[Setting] = &[
         group: "Access",
     },
     Setting {
+        key: "stamp_presence",
+        kind: Kind::Switch,
+        placeholder: "BOOL",
+        default: "true",
+        help: "Write user and name of the token into presence, over what the editor says; only where tokens are demanded",
+        group: "Access",
+    },
+    Setting {
         key: "refuse",
         kind: Kind::Value,
         placeholder: "HOW",

@@ -117,7 +117,7 @@ impl Desk {
                 let asks = messages.iter().any(|message| matches!(message, Message::SyncStep1(_)));
                 if asks { self.ledger.bytes() } else { 0 }
             }
-            Command::Leave { .. } | Command::Apply { .. } | Command::Durable(_) => 0,
+            Command::Rights { .. } | Command::Leave { .. } | Command::Apply { .. } | Command::Durable(_) => 0,
         };
         batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
     }
@@ -170,6 +170,12 @@ impl Desk {
             Command::Written { session } => {
                 if self.fanout.contains(session) {
                     room.handle_drained(session, now);
+                }
+            }
+            Command::Rights { session, access, presence } => {
+                if self.fanout.contains(session) {
+                    tracing::debug!(doc = %self.doc, %session, ?access, presence, "other rights");
+                    room.handle_rights(session, access, presence, now);
                 }
             }
             Command::Leave { session, done } => {
@@ -269,7 +275,10 @@ impl Desk {
             command @ (Command::Join { .. } | Command::Apply { .. } | Command::Snapshot { .. }) => {
                 self.aside.push_back(command);
             }
-            Command::Deliver { .. } | Command::Written { .. } | Command::Leave { .. } => {}
+            Command::Deliver { .. }
+            | Command::Written { .. }
+            | Command::Rights { .. }
+            | Command::Leave { .. } => {}
         }
     }
 
@@ -284,6 +293,7 @@ impl Desk {
             Command::Snapshot { .. }
             | Command::Deliver { .. }
             | Command::Written { .. }
+            | Command::Rights { .. }
             | Command::Leave { .. } => {}
         }
     }
@@ -330,10 +340,12 @@ impl Desk {
     }
 }
 
-/// Commands that wait while too much waits for the store, and leaving, which must not overtake them.
+/// Commands that wait while too much waits for the store, and what must not overtake them: leaving and other rights.
 fn brings_content(command: &Command) -> bool {
     match command {
-        Command::Deliver { .. } | Command::Apply { .. } | Command::Leave { .. } => true,
+        Command::Deliver { .. } | Command::Apply { .. } | Command::Rights { .. } | Command::Leave { .. } => {
+            true
+        }
         Command::Join { .. } | Command::Written { .. } | Command::Snapshot { .. } | Command::Durable(_) => {
             false
         }
@@ -345,6 +357,7 @@ fn content_bytes(command: &Command) -> usize {
         Command::Deliver { space, .. } | Command::Apply { space, .. } => space.bytes(),
         Command::Join { .. }
         | Command::Written { .. }
+        | Command::Rights { .. }
         | Command::Leave { .. }
         | Command::Snapshot { .. }
         | Command::Durable(_) => 0,

@@ -55,6 +55,14 @@ pub(crate) enum ApiError {
     BadWebSocketVersion,
     #[error("{0}")]
     NotADocument(&'static str),
+    #[error("the body cannot be understood: {0}")]
+    BadBody(String),
+    #[error("as much is taken back as the server can keep in mind; let some of it end")]
+    TooManyRevocations,
+    #[error("there is no revocation of this number")]
+    UnknownRevocation,
+    #[error("it holds now, but could not be stored, and may not hold after a restart; try again")]
+    NotKept,
     /// Nobody is known by what the request shows. Holds why, for the log.
     #[error("this needs a valid token")]
     Unauthorized(String),
@@ -97,6 +105,10 @@ impl ApiError {
             Self::BadHandshake(_) => (StatusCode::BAD_REQUEST, "bad_handshake"),
             Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
             Self::NotADocument(_) => (StatusCode::NOT_FOUND, "not_a_document"),
+            Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
+            Self::TooManyRevocations => (StatusCode::SERVICE_UNAVAILABLE, "too_many_revocations"),
+            Self::UnknownRevocation => (StatusCode::NOT_FOUND, "unknown_revocation"),
+            Self::NotKept => (StatusCode::SERVICE_UNAVAILABLE, "not_kept"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::CannotAuthorize(_) => (StatusCode::SERVICE_UNAVAILABLE, "cannot_authorize"),

@@ -2,6 +2,7 @@
 //!
 //! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
 
+mod access;
 mod content;
 mod error;
 mod health;
@@ -17,7 +18,7 @@ use warp::path::FullPath;
 pub(crate) use error::{ApiError, Refused};
 
 use crate::accept::{Peer, Routes};
-use crate::auth::{Caller, Gate};
+use crate::auth::{Caller, Gate, Ledger};
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -29,11 +30,13 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
+    pub(crate) ledger: Ledger,
 }
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    let answers = answers.or(access::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -68,7 +71,9 @@ fn nothing() -> BoxedFilter<(Response,)> {
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
             let exists = pages::exists(path) || health::exists(path) || content::name(path).is_some();
-            let error = if exists && method != Method::GET && method != Method::HEAD {
+            let error = if let Some(allow) = access::methods(path) {
+                ApiError::MethodNotAllowed { allow }
+            } else if exists && method != Method::GET && method != Method::HEAD {
                 ApiError::MethodNotAllowed { allow: "GET, HEAD" }
             } else {
                 ApiError::NoSuchPage

@@ -31,6 +31,10 @@ pub(crate) enum Close {
     Restart,
     /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
     Unauthorized,
+    /// 4401: the client's token has ended.
+    Expired,
+    /// 4401: somebody took the client's rights back.
+    Revoked,
     /// 4403: the client has no right on the document.
     Forbidden,
 }
@@ -48,7 +52,7 @@ impl Close {
             Self::TooBig(_) => 1009,
             Self::Rebuilding | Self::Quarantined => 1011,
             Self::Restart => 1012,
-            Self::Unauthorized => 4401,
+            Self::Unauthorized | Self::Expired | Self::Revoked => 4401,
             Self::Forbidden => 4403,
         }
     }
@@ -63,6 +67,8 @@ impl Close {
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
             Self::Unauthorized => "this needs a valid token".into(),
+            Self::Expired => "the token has expired".into(),
+            Self::Revoked => "your rights on this document were taken back".into(),
             Self::Forbidden => "you may not do this".into(),
         }
     }
@@ -78,6 +84,8 @@ impl Close {
             | Self::Quarantined
             | Self::Restart
             | Self::Unauthorized
+            | Self::Expired
+            | Self::Revoked
             | Self::Forbidden => false,
         }
     }
@@ -85,7 +93,7 @@ impl Close {
     /// Whether no new attempt can cure it: it takes another token, or a right.
     #[cfg(test)]
     fn is_for_good(&self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Forbidden)
+        matches!(self, Self::Unauthorized | Self::Expired | Self::Revoked | Self::Forbidden)
     }
 
     /// The frame that says so.
@@ -133,6 +141,8 @@ mod tests {
             Close::Quarantined,
             Close::Restart,
             Close::Unauthorized,
+            Close::Expired,
+            Close::Revoked,
             Close::Forbidden,
         ];
         for close in all {

@@ -220,6 +220,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Restart
             | Close::Text
             | Close::Unauthorized
+            | Close::Expired
+            | Close::Revoked
             | Close::Forbidden => {
                 let _ =
                     timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;

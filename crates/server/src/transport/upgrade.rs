@@ -27,7 +27,7 @@ use super::close::Close;
 use super::path::websocket_document;
 use super::pause::{Pauses, Returner};
 use super::socket::Socket;
-use super::ws::{self, Client, End, Keepalive};
+use super::ws::{self, Client, End, Keepalive, Ward};
 use crate::accept::{Line, Peer};
 use crate::auth::{Caller, Gate, Right, token_of_subprotocol};
 use crate::config::Refuse;
@@ -139,8 +139,14 @@ impl Upgrades {
         let slot =
             Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
         let seat = self.seat(&doc, permit.setup()).await?;
+        let gate = &self.shared.gate;
+        let ward = Ward {
+            pass: gate.enter(&permit, &doc),
+            stamp: gate.stamp(permit.identity()),
+            client: Client { peer, doc },
+        };
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
+        self.shared.tasks.spawn(connect(upgrade, seat, ward, returner, shared, slot));
         Ok(response)
     }
 
@@ -195,7 +201,7 @@ impl Upgrades {
 async fn connect(
     upgrade: OnUpgrade,
     seat: Seat,
-    client: Client,
+    mut ward: Ward,
     returner: Returner,
     shared: Arc<Shared>,
     slot: OwnedSemaphorePermit,
@@ -205,7 +211,7 @@ async fn connect(
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
     let mut socket = Socket::new(line, read, limits.frame_bytes).await;
-    let end = ws::run(&mut socket, seat, &client, &activity, limits, *keepalive, stop).await;
+    let end = ws::run(&mut socket, seat, &mut ward, &activity, limits, *keepalive, stop).await;
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         pauses.refused(returner, Instant::now());
     }

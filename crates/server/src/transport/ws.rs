@@ -17,6 +17,7 @@ use tracing::{debug, info};
 use super::close::Close;
 use super::socket::{Event as SocketEvent, Gone, Socket};
 use crate::accept::Activity;
+use crate::auth::{Pass, PassEvent, Stamp};
 use crate::doc::{Outgoing, Seat, SeatClosed};
 
 /// When a connection gets a sign of life, and when it counts as dead.
@@ -37,6 +38,23 @@ pub(super) struct Client {
     pub(super) doc: DocId,
 }
 
+/// What goes with a connection: how long it has which rights, and who it is.
+#[derive(Debug)]
+pub(super) struct Ward {
+    pub(super) pass: Pass,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) client: Client,
+}
+
+impl Ward {
+    fn stamped(&self, messages: Vec<Message>) -> Vec<Message> {
+        match &self.stamp {
+            None => messages,
+            Some(stamp) => messages.into_iter().map(|message| stamp.message(message)).collect(),
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -51,6 +69,7 @@ pub(super) enum End {
 /// What the connection has to deal with next.
 enum Event {
     Stop,
+    Pass(PassEvent),
     Socket(SocketEvent),
     Delivered(Result<(), SeatClosed>),
     Outgoing(Outgoing),
@@ -73,24 +92,27 @@ impl End {
 pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: Seat,
-    client: &Client,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
     stop: &CancellationToken,
 ) -> End {
     let session = seat.session();
-    debug!(%session, peer = %client.peer, doc = %client.doc, "an editor is connected");
-    let end = exchange(socket, &seat, activity, limits, keepalive, stop).await;
+    let Client { peer, doc } = &ward.client;
+    debug!(%session, %peer, %doc, "an editor is connected");
+    let end = exchange(socket, &seat, ward, activity, limits, keepalive, stop).await;
     // Others are to see at once that this one is gone, however long its closing takes.
     seat.leave().await;
-    info!(%session, peer = %client.peer, doc = %client.doc, %end, "the connection ended");
+    let Client { peer, doc } = &ward.client;
+    info!(%session, %peer, %doc, %end, "the connection ended");
     end
 }
 
 async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: &Seat,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
@@ -104,6 +126,7 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
         let reading = seated && delivery.is_terminated();
         let event = tokio::select! {
             () = stop.cancelled() => Event::Stop,
+            event = ward.pass.event() => Event::Pass(event),
             event = socket.event(reading) => Event::Socket(event),
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
             outgoing = seat.next(), if !socket.is_writing() => Event::Outgoing(outgoing),
@@ -111,8 +134,15 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
         };
         match event {
             Event::Stop => return End::Closed(Close::Restart),
+            Event::Pass(PassEvent::Rights(rights)) => {
+                seat.set_rights(rights.right.access(), rights.presence);
+            }
+            // A y-websocket client cannot be asked for another token.
+            Event::Pass(PassEvent::Expiring) => {}
+            Event::Pass(PassEvent::Expired) => return End::Closed(Close::Expired),
+            Event::Pass(PassEvent::Revoked) => return End::Closed(Close::Revoked),
             Event::Socket(SocketEvent::Message(bytes)) => match frame::decode(&bytes, limits) {
-                Ok(messages) => delivery.set(seat.deliver(messages).fuse()),
+                Ok(messages) => delivery.set(seat.deliver(ward.stamped(messages)).fuse()),
                 Err(error) => return End::Closed(error.into()),
             },
             Event::Socket(SocketEvent::SignOfLife) => {}
