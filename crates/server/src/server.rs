@@ -62,7 +62,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The store cannot be opened.
-    #[error("cannot open the store: {0}")]
+    #[error(transparent)]
     Store(#[from] quire_persistence::OpenError),
     /// What was revoked cannot be read.
     #[error("cannot find out what was revoked: {0}")]

@@ -6,6 +6,7 @@ mod access;
 mod content;
 mod error;
 mod health;
+mod metrics;
 mod pages;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -35,7 +36,8 @@ pub(crate) struct Context {
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
-    let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    let operations = health::route(context).or(metrics::route(context)).unify();
+    let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(access::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
@@ -70,7 +72,10 @@ fn nothing() -> BoxedFilter<(Response,)> {
         .and(warp::method())
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
-            let exists = pages::exists(path) || health::exists(path) || content::name(path).is_some();
+            let exists = pages::exists(path)
+                || health::exists(path)
+                || metrics::exists(path)
+                || content::name(path).is_some();
             let error = if let Some(allow) = access::methods(path) {
                 ApiError::MethodNotAllowed { allow }
             } else if exists && method != Method::GET && method != Method::HEAD {

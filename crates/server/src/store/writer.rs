@@ -123,6 +123,8 @@ impl Writer {
                 let reason = "the writer thread has ended".into();
                 thread.shared.lock().failure = Some((SystemTime::now(), reason));
             }
+            // Before the word that this is the end: the process may end at once then, and the store is to be closed by that time.
+            drop(thread);
             // Nobody may be waiting for this.
             let _ = end.send(true);
         })?;
@@ -147,6 +149,11 @@ impl Writer {
     /// Documents with something unwritten.
     pub(crate) fn unsaved_documents(&self) -> usize {
         self.shared.unsaved.load(Ordering::Acquire)
+    }
+
+    /// Their bytes.
+    pub(crate) fn unsaved_bytes(&self) -> usize {
+        self.shared.unsaved_bytes.load(Ordering::Acquire)
     }
 
     /// Lets the thread write what waits, without waiting for a failing store, and waits until it has ended.

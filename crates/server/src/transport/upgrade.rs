@@ -275,7 +275,11 @@ fn list<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<
 fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
-        OpenError::Unavailable(_) | OpenError::Damaged(_) | OpenError::Quarantined | OpenError::Internal => {
+        OpenError::Damaged(_) => {
+            warn!(%doc, %error, "the document cannot be opened");
+            ApiError::Damaged
+        }
+        OpenError::Unavailable(_) | OpenError::Quarantined | OpenError::Internal => {
             warn!(%doc, %error, "the document cannot be opened");
             ApiError::Unavailable
         }
