@@ -89,7 +89,7 @@ impl<E: Engine> LocalStore<E> {
     ) -> Result<(), StoreError> {
         let update = parsed(doc, snapshot.seq, self.snapshot(doc, number, snapshot)?)?;
         let mut read_back = Replica::new();
-        read_back.insert(&update);
+        read_back.insert_all(&[update]);
         if read_back == *replica { Ok(()) } else { Err(StoreError::SnapshotDiffers { doc: doc.clone() }) }
     }
 
@@ -152,15 +152,11 @@ impl<E: Engine> LocalStore<E> {
 
 /// The document that these contents make.
 fn replica(doc: &DocId, entry: &CatalogEntry, contents: &Contents) -> Result<Replica, StoreError> {
+    let snapshot = contents.snapshot.iter().map(|snapshot| (entry.snapshot_seq().0, snapshot));
+    let updates = (entry.snapshot_seq().0 + 1..).zip(&contents.updates);
+    let all = snapshot.chain(updates).map(|(seq, bytes)| parsed(doc, Seq(seq), bytes.clone()));
     let mut replica = Replica::new();
-    let mut seq = entry.snapshot_seq().0;
-    if let Some(snapshot) = &contents.snapshot {
-        replica.insert(&parsed(doc, Seq(seq), snapshot.clone())?);
-    }
-    for update in &contents.updates {
-        seq += 1;
-        replica.insert(&parsed(doc, Seq(seq), update.clone())?);
-    }
+    replica.insert_all(&all.collect::<Result<Vec<_>, _>>()?);
     Ok(replica)
 }
 

@@ -124,9 +124,7 @@ impl Directory {
         }
         let encode = |content: Content| {
             let mut replica = Replica::new();
-            for update in &content.updates {
-                replica.insert(update);
-            }
+            replica.insert_all(&content.updates);
             (!content.updates.is_empty()).then(|| replica.encode())
         };
         Ok(self.shared.reader.load(doc.clone(), encode).await?)

@@ -63,11 +63,8 @@ impl Task {
         let config = self.place.shared.config.room.clone();
         let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
             let mut room = Room::new(config);
-            let mut bytes = 0;
-            for update in &content.updates {
-                room.load(update);
-                bytes += update.bytes().len();
-            }
+            room.load(&content.updates);
+            let bytes = content.updates.iter().map(|update| update.bytes().len()).sum();
             (room, content.epoch, content.seq, bytes, content.updates.len())
         });
         let outcome = tokio::select! {

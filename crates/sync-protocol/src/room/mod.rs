@@ -154,8 +154,8 @@ impl Room {
     }
 
     /// Takes what is already stored. Nothing goes out; to be called before the first session.
-    pub fn load(&mut self, update: &Update) {
-        self.replica.insert(update);
+    pub fn load(&mut self, updates: &[Update]) {
+        self.replica.insert_all(updates);
     }
 
     /// A client has attached. It is asked for what it has, and told who is present.
