@@ -29,6 +29,10 @@ pub(crate) enum Close {
     Quarantined,
     /// 1012: the server is going down; coming back finds the next one.
     Restart,
+    /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
+    Unauthorized,
+    /// 4403: the client has no right on the document.
+    Forbidden,
 }
 
 /// A reason has at most this many bytes: what a close frame holds beside the code.
@@ -44,6 +48,8 @@ impl Close {
             Self::TooBig(_) => 1009,
             Self::Rebuilding | Self::Quarantined => 1011,
             Self::Restart => 1012,
+            Self::Unauthorized => 4401,
+            Self::Forbidden => 4403,
         }
     }
 
@@ -56,6 +62,8 @@ impl Close {
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
+            Self::Unauthorized => "this needs a valid token".into(),
+            Self::Forbidden => "you may not do this".into(),
         }
     }
 
@@ -68,8 +76,16 @@ impl Close {
             | Self::Text
             | Self::Rebuilding
             | Self::Quarantined
-            | Self::Restart => false,
+            | Self::Restart
+            | Self::Unauthorized
+            | Self::Forbidden => false,
         }
+    }
+
+    /// Whether no new attempt can cure it: it takes another token, or a right.
+    #[cfg(test)]
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Forbidden)
     }
 
     /// The frame that says so.
@@ -106,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_in_the_manual_and_none_sends_clients_away_for_good() {
+    fn every_code_is_in_the_manual_and_only_lost_rights_send_clients_away_for_good() {
         let manual = include_str!("../../OPERATIONS.md");
         let all = [
             Close::Silent(Duration::from_secs(45)),
@@ -116,10 +132,12 @@ mod tests {
             Close::Rebuilding,
             Close::Quarantined,
             Close::Restart,
+            Close::Unauthorized,
+            Close::Forbidden,
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
-            assert!(!(4400..4500).contains(&close.code()));
+            assert_eq!((4400..4500).contains(&close.code()), close.is_for_good(), "{close:?}");
         }
     }
 
