@@ -72,14 +72,18 @@ impl Replica {
     /// For loading: it does not find out what was new.
     pub fn insert_all(&mut self, updates: &[Update]) {
         let deletes = IdSet::collect(|add| {
-            updates.iter().for_each(|update| update.for_each_delete(&mut *add));
+            for update in updates {
+                update.for_each_delete(&mut *add);
+            }
         });
         let fresh_deletes = deletes.without(&self.deletes);
         self.deletes.unite(&fresh_deletes);
         self.erase(&fresh_deletes);
 
         let mut blocks = Vec::with_capacity(updates.len());
-        updates.iter().for_each(|update| update.blocks_in_order(&mut blocks));
+        for update in updates {
+            update.blocks_in_order(&mut blocks);
+        }
         // Client by client nearly everything is appended. What is there of one client does not depend on the others; of its own
         // blocks the first writer of an id wins, so they stay in the order in which they came.
         blocks.sort_by_key(|block| block.client);
@@ -93,7 +97,9 @@ impl Replica {
             .unite(&IdSet::collect(|add| erased.into_iter().for_each(|(client, range)| add(client, range))));
         let mut suspects: Vec<_> = self.torn.keys().copied().chain(detached).collect();
         suspects.dedup();
-        suspects.into_iter().for_each(|client| self.note_torn(client));
+        for client in suspects {
+            self.note_torn(client);
+        }
     }
 
     /// Whether an update holds anything that is not there yet. Changes nothing.

@@ -132,7 +132,8 @@ pub struct Room {
     replica: Replica,
     presence: Presence,
     /// Ordered, so that a room's outputs depend on nothing but its inputs.
-    sessions: BTreeMap<SessionId, Session>,
+    /// In boxes: a map of few entries has room for eleven.
+    sessions: BTreeMap<SessionId, Box<Session>>,
     batch: Batch,
     confirmations: Confirmations,
     outputs: VecDeque<Output>,
@@ -162,7 +163,7 @@ impl Room {
     pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
         // What the newcomer may have sent over an earlier connection must not come back to it as news.
         self.flush(now);
-        self.sessions.insert(session, Session::new(session, setup));
+        self.sessions.insert(session, Box::new(Session::new(session, setup)));
         let vector = self.replica.state_vector();
         self.transmit(session, Message::SyncStep1(vector));
         if let Some(everybody) = self.presence.everybody() {
