@@ -21,6 +21,7 @@ pub mod config;
 pub mod doc;
 mod http;
 pub mod outbox;
+mod seldom;
 pub mod server;
 mod shutdown;
 pub mod store;
