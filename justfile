@@ -84,6 +84,16 @@ syncs:
     cargo build --package quire-server
     cd tests/interop && node --test syncs.test.mjs
 
+# What Quire costs beside a bare broadcast server: just load fanout100 documents --rounds 5 (see benches/README.md)
+load *args:
+    cargo build --release --package quire-server
+    cargo build --release --manifest-path benches/Cargo.toml --target-dir target --bin load
+    target/release/load run {{ args }}
+
+# The parts alone, by criterion: just bench protocol insert
+bench *args:
+    cargo bench --manifest-path benches/Cargo.toml --target-dir target {{ if args == "" { "" } else { "--bench " + args } }}
+
 # The faults that other servers had, in full length (about half an hour): just soak o-03
 soak case="o-":
     cargo build --package quire-server

@@ -22,6 +22,7 @@ pub mod doc;
 mod http;
 mod metrics;
 pub mod outbox;
+mod seldom;
 pub mod server;
 mod shutdown;
 pub mod store;

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{DocId, Message, Output, Room, RoomEvent, SessionId, To};
-use tokio::sync::mpsc;
 
 use super::counters::Counters;
 use super::directory::Shared;
@@ -19,6 +18,7 @@ use super::fanout::Fanout;
 use super::handle::Seat;
 use super::ledger::Ledger;
 use super::mailbox::{Command, Mailbox};
+use super::queue::Receiver;
 
 /// Commands that are handled together.
 #[derive(Debug, Default)]
@@ -74,21 +74,17 @@ impl Desk {
     }
 
     /// Waits for commands. Cancel safe.
-    pub(crate) async fn next_batch(&mut self, queue: &mut mpsc::UnboundedReceiver<Command>) -> Batch {
+    pub(crate) async fn next_batch(&mut self, queue: &mut Receiver<Command>) -> Batch {
         let mut batch = self.waiting_batch(queue);
         if batch.commands.is_empty() {
-            match queue.recv().await {
-                Some(command) => batch.commands.push(command),
-                // The writer's log keeps a sender, so this does not happen.
-                None => std::future::pending().await,
-            }
+            batch.commands.push(queue.recv().await);
             self.fill(&mut batch, queue);
         }
         batch
     }
 
     /// What waits right now, within the budget.
-    pub(crate) fn waiting_batch(&mut self, queue: &mut mpsc::UnboundedReceiver<Command>) -> Batch {
+    pub(crate) fn waiting_batch(&mut self, queue: &mut Receiver<Command>) -> Batch {
         let config = &self.shared.config;
         let is_gated = self.ledger.is_full(config.unsaved_bytes, config.unsaved_bytes_of_all);
         let mut batch = Batch { commands: Vec::new(), is_gated };
@@ -96,13 +92,13 @@ impl Desk {
         batch
     }
 
-    fn fill(&mut self, batch: &mut Batch, queue: &mut mpsc::UnboundedReceiver<Command>) {
+    fn fill(&mut self, batch: &mut Batch, queue: &mut Receiver<Command>) {
         let config = &self.shared.config;
         let mut bytes: usize = batch.commands.iter().map(content_bytes).sum();
         let mut messages: usize = batch.commands.iter().map(message_count).sum();
         while bytes < config.batch_bytes && messages < config.batch_messages {
             let put_aside = if batch.is_gated { None } else { self.aside.pop_front() };
-            let Some(command) = put_aside.or_else(|| queue.try_recv().ok()) else { return };
+            let Some(command) = put_aside.or_else(|| queue.try_recv()) else { return };
             bytes += content_bytes(&command);
             messages += message_count(&command);
             batch.commands.push(command);

@@ -27,6 +27,7 @@ use super::mailbox::Mailbox;
 use super::task::Task;
 use crate::store::StoreStatus;
 use crate::store::compactor::Compactor;
+use crate::store::pace::PACE;
 use crate::store::reader::{Content, Reader};
 use crate::store::writer::Writer;
 
@@ -98,7 +99,7 @@ impl Directory {
     pub fn new(config: DirectoryConfig, store: Arc<dyn DocumentStore>) -> std::io::Result<Self> {
         let counters = Arc::<Counters>::default();
         let shared = Shared {
-            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters))?,
+            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
             compactor: Compactor::start(
                 Arc::clone(&store),
                 config.compaction.clone(),
@@ -136,9 +137,7 @@ impl Directory {
         }
         let encode = |content: Content| {
             let mut replica = Replica::new();
-            for update in &content.updates {
-                replica.insert(update);
-            }
+            replica.insert_all(&content.updates);
             (!content.updates.is_empty()).then(|| replica.encode())
         };
         Ok(self.shared.reader.load(doc.clone(), encode).await?)

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use quire_persistence::Seq;
 use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, Update};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::error::JoinError;
 use super::handle::Seat;
+use super::queue::{Receiver, Sender, queue};
 use crate::store::writer::Durable;
 
 /// What a message costs beside its bytes.
@@ -57,7 +58,7 @@ impl Space {
 /// The sending side. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: Sender<Command>,
     space: Arc<Semaphore>,
     capacity: u32,
 }
@@ -68,8 +69,8 @@ pub(crate) struct Gone;
 
 impl Mailbox {
     /// A mailbox with space for this many bytes, beyond one command, and its receiving side.
-    pub(crate) fn new(capacity: usize) -> (Self, mpsc::UnboundedReceiver<Command>) {
-        let (commands, receiver) = mpsc::unbounded_channel();
+    pub(crate) fn new(capacity: usize) -> (Self, Receiver<Command>) {
+        let (commands, receiver) = queue();
         let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
         // Always below the semaphore's own bound, which is 2^61 or, on 32 bits, 2^29.
         let permits = (capacity as usize).min(Semaphore::MAX_PERMITS);

@@ -21,6 +21,7 @@ mod handle;
 mod ledger;
 mod lifecycle;
 mod mailbox;
+mod queue;
 mod task;
 
 pub use config::DirectoryConfig;

@@ -46,7 +46,7 @@ pub(super) enum Gone {
 }
 
 /// Read at a time, and kept by every connection for as long as it lives.
-const READ_BUFFER: usize = 4 << 10;
+const READ_BUFFER: usize = 2 << 10;
 
 /// Small messages are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 4 << 10;
@@ -230,7 +230,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Close::Malformed(_) | Close::TooBig(_) => {
                 let io = self.stream.get_mut();
                 let _ = io.shutdown().await;
-                let mut discarded = [0; READ_BUFFER];
+                let mut discarded = vec![0; READ_BUFFER];
                 let _ = timeout(REFUSAL_WAIT, async { while let Ok(1..) = io.read(&mut discarded).await {} })
                     .await;
             }

@@ -215,7 +215,8 @@ async fn connect(
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         pauses.refused(returner, Instant::now());
     }
-    end.finish(socket).await;
+    // In a box, since its room would be part of every connection for as long as it lives.
+    Box::pin(end.finish(socket)).await;
     drop(slot);
 }
 

@@ -10,7 +10,7 @@ use futures_util::future::{Fuse, FusedFuture as _};
 use quire_sync_protocol::wire::frame;
 use quire_sync_protocol::{AwarenessUpdate, DocId, Limits, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -19,6 +19,7 @@ use super::socket::{Event as SocketEvent, Gone, Socket};
 use crate::accept::Activity;
 use crate::auth::{Pass, PassEvent, Stamp};
 use crate::doc::{Outgoing, Seat, SeatClosed};
+use crate::seldom::{Alarm, Seldom};
 
 /// When a connection gets a sign of life, and when it counts as dead.
 #[derive(Clone, Copy, Debug)]
@@ -119,18 +120,20 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     stop: &CancellationToken,
 ) -> End {
     let mut delivery = pin!(Fuse::terminated());
+    let mut stopped = Seldom::new(stop.clone().cancelled_owned());
+    let mut alarm = Alarm::default();
     // Cleared when the document has ended the session: then only its reason is waited for.
     let mut seated = true;
     let mut life = Life::new(keepalive);
     loop {
         let reading = seated && delivery.is_terminated();
         let event = tokio::select! {
-            () = stop.cancelled() => Event::Stop,
+            () = &mut stopped => Event::Stop,
             event = ward.pass.event() => Event::Pass(event),
             event = socket.event(reading) => Event::Socket(event),
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
             outgoing = seat.next(), if !socket.is_writing() => Event::Outgoing(outgoing),
-            () = sleep_until(life.tick) => Event::Tick,
+            () = alarm.until(Some(life.tick)) => Event::Tick,
         };
         match event {
             Event::Stop => return End::Closed(Close::Restart),

@@ -133,7 +133,8 @@ pub struct Room {
     replica: Replica,
     presence: Presence,
     /// Ordered, so that a room's outputs depend on nothing but its inputs.
-    sessions: BTreeMap<SessionId, Session>,
+    /// In boxes: a map of few entries has room for eleven.
+    sessions: BTreeMap<SessionId, Box<Session>>,
     batch: Batch,
     confirmations: Confirmations,
     outputs: VecDeque<Output>,
@@ -155,15 +156,15 @@ impl Room {
     }
 
     /// Takes what is already stored. Nothing goes out; to be called before the first session.
-    pub fn load(&mut self, update: &Update) {
-        self.replica.insert(update);
+    pub fn load(&mut self, updates: &[Update]) {
+        self.replica.insert_all(updates);
     }
 
     /// A client has attached. It is asked for what it has, and told who is present.
     pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
         // What the newcomer may have sent over an earlier connection must not come back to it as news.
         self.flush(now);
-        self.sessions.insert(session, Session::new(session, setup));
+        self.sessions.insert(session, Box::new(Session::new(session, setup)));
         let vector = self.replica.state_vector();
         self.transmit(session, Message::SyncStep1(vector));
         if let Some(everybody) = self.presence.everybody() {
