@@ -99,8 +99,13 @@ impl Server {
         };
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let policy = Policy::Open;
-        let context = http::Context { directory: directory.clone(), pool: pool(&config, program), policy };
+        let policy = Policy::Open { on_loopback: config.listen.ip().is_loopback() };
+        let context = http::Context {
+            directory: directory.clone(),
+            pool: pool(&config, program),
+            policy,
+            max_body: config.max_message,
+        };
         let settings = transport::Settings {
             max_connections: config.max_connections,
             limits: limits(&config),

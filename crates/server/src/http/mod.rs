@@ -2,7 +2,10 @@
 //!
 //! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
 
+mod admin;
+mod body;
 mod content;
+mod documents;
 mod error;
 mod health;
 mod pages;
@@ -17,7 +20,7 @@ use warp::path::FullPath;
 pub(crate) use error::ApiError;
 
 use crate::accept::Routes;
-use crate::auth::Policy;
+use crate::auth::{Caller, Policy};
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -29,11 +32,14 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
     pub(crate) policy: Policy,
+    /// The most bytes of a request's body.
+    pub(crate) max_body: usize,
 }
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -51,19 +57,32 @@ fn reading() -> BoxedFilter<()> {
         .boxed()
 }
 
+/// The query string, empty if there is none.
+fn query() -> BoxedFilter<(String,)> {
+    warp::query::raw().or(warp::any().map(String::new)).unify().boxed()
+}
+
+/// Who sends the request.
+fn caller() -> BoxedFilter<(Caller,)> {
+    warp::header::headers_cloned()
+        .and(query())
+        .map(|headers: HeaderMap, query: String| Caller::new(&headers, &query))
+        .boxed()
+}
+
 /// The last route: says why none before it matched.
 fn nothing() -> BoxedFilter<(Response,)> {
     warp::path::full()
         .and(warp::method())
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
-            let exists = pages::exists(path) || health::exists(path) || content::name(path).is_some();
-            let error = if exists && method != Method::GET && method != Method::HEAD {
-                ApiError::MethodNotAllowed { allow: "GET, HEAD" }
+            let is_read = pages::exists(path) || health::exists(path) || content::name(path).is_some();
+            let allow = if is_read {
+                Some("GET, HEAD").filter(|_| method != Method::GET && method != Method::HEAD)
             } else {
-                ApiError::NoSuchPage
+                documents::methods(path).or_else(|| admin::methods(path))
             };
-            error.into_response()
+            allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
         })
         .boxed()
 }

@@ -10,6 +10,7 @@
 mod client;
 mod command;
 mod connections;
+mod documents;
 mod frames;
 mod handshake;
 mod http;
