@@ -55,7 +55,7 @@ struct Compactions {
 
 /// Compacts one document, or all of them one after another. Answers when it is done.
 async fn compact(context: &Context, query: &str, caller: &Caller) -> Result<Response, ApiError> {
-    context.policy.check_server(caller).await?;
+    context.gate.check_server(caller).await?;
     let mut only = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {

@@ -111,12 +111,12 @@ async fn answer<B: Buf>(
 ) -> Result<Response, ApiError> {
     match ask {
         Ask::List => {
-            context.policy.check_server(caller).await?;
+            context.gate.check_server(caller).await?;
             list(context, query).await
         }
         Ask::Create(name) => {
             let doc = transport::document(&name)?;
-            context.policy.check(caller, &doc, Right::Admin).await?;
+            context.gate.check(caller, &doc, Right::Admin).await?;
             if !body::read(body, context.max_body).await?.is_empty() {
                 return Err(ApiError::BadBody("the document begins empty, this takes no body".to_owned()));
             }
@@ -124,13 +124,13 @@ async fn answer<B: Buf>(
         }
         Ask::Delete(name) => {
             let doc = transport::document(&name)?;
-            context.policy.check(caller, &doc, Right::Admin).await?;
+            context.gate.check(caller, &doc, Right::Admin).await?;
             context.directory.delete(&doc).await.map_err(|error| not_changed(&doc, &error))?;
             Ok(error::answer(StatusCode::NO_CONTENT, "application/octet-stream", Bytes::new()))
         }
         Ask::Read(name) => {
             let doc = transport::document(&name)?;
-            context.policy.check(caller, &doc, Right::Read).await?;
+            context.gate.check(caller, &doc, Right::Read).await?;
             let known = state_vector(query)?;
             let update =
                 context.directory.diff(&doc, known).await.map_err(|error| not_opened(&doc, &error))?;
@@ -139,7 +139,7 @@ async fn answer<B: Buf>(
         }
         Ask::Write(name) => {
             let doc = transport::document(&name)?;
-            context.policy.check(caller, &doc, Right::Write).await?;
+            context.gate.check(caller, &doc, Right::Write).await?;
             let bytes = body::read(body, context.max_body).await?;
             let update = Update::parse(bytes).map_err(|error| {
                 ApiError::BadBody(format!("the body is no Yjs update of version 1: {error}"))

@@ -17,10 +17,10 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, Refused};
 
-use crate::accept::Routes;
-use crate::auth::{Caller, Policy};
+use crate::accept::{Peer, Routes};
+use crate::auth::{Caller, Gate};
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -31,7 +31,7 @@ pub(crate) type Response = warp::reply::Response;
 pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
-    pub(crate) policy: Policy,
+    pub(crate) gate: Gate,
     /// The most bytes of a request's body.
     pub(crate) max_body: usize,
 }
@@ -62,11 +62,12 @@ fn query() -> BoxedFilter<(String,)> {
     warp::query::raw().or(warp::any().map(String::new)).unify().boxed()
 }
 
-/// Who sends the request.
+/// Who sends the request, for [`Gate::check`].
 fn caller() -> BoxedFilter<(Caller,)> {
     warp::header::headers_cloned()
         .and(query())
-        .map(|headers: HeaderMap, query: String| Caller::new(&headers, &query))
+        .and(warp::ext::get::<Peer>())
+        .map(|headers: HeaderMap, query: String, Peer(peer)| Caller::new(peer, &headers, &query))
         .boxed()
 }
 

@@ -29,6 +29,10 @@ pub(crate) enum Close {
     Quarantined,
     /// 1012: the server is going down; coming back finds the next one.
     Restart,
+    /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
+    Unauthorized,
+    /// 4403: the client has no right on the document.
+    Forbidden,
     /// 4404: the document was deleted.
     Deleted,
     /// 4409: the client holds a document of the same name that was deleted.
@@ -48,6 +52,8 @@ impl Close {
             Self::TooBig(_) => 1009,
             Self::Rebuilding | Self::Quarantined => 1011,
             Self::Restart => 1012,
+            Self::Unauthorized => 4401,
+            Self::Forbidden => 4403,
             Self::Deleted => 4404,
             Self::DeadEpoch => 4409,
         }
@@ -62,6 +68,8 @@ impl Close {
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
+            Self::Unauthorized => "this needs a valid token".into(),
+            Self::Forbidden => "you may not do this".into(),
             Self::Deleted => "the document was deleted".into(),
             Self::DeadEpoch => "this copy is of a document that was deleted; open the new one afresh".into(),
         }
@@ -77,8 +85,16 @@ impl Close {
             | Self::Rebuilding
             | Self::Quarantined
             | Self::Restart
+            | Self::Unauthorized
+            | Self::Forbidden
             | Self::Deleted => false,
         }
+    }
+
+    /// Whether no new attempt can cure it: it takes another token, a right, or another document.
+    #[cfg(test)]
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::Deleted | Self::DeadEpoch)
     }
 
     /// The frame that says so.
@@ -127,13 +143,14 @@ mod tests {
             Close::Rebuilding,
             Close::Quarantined,
             Close::Restart,
+            Close::Unauthorized,
+            Close::Forbidden,
             Close::Deleted,
             Close::DeadEpoch,
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
-            let is_hopeless = matches!(close, Close::Deleted | Close::DeadEpoch);
-            assert_eq!((4400..4500).contains(&close.code()), is_hopeless, "{close:?}");
+            assert_eq!((4400..4500).contains(&close.code()), close.is_for_good(), "{close:?}");
         }
     }
 

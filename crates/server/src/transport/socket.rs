@@ -218,9 +218,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Rebuilding
             | Close::Quarantined
             | Close::Restart
+            | Close::Text
+            | Close::Unauthorized
+            | Close::Forbidden
             | Close::Deleted
-            | Close::DeadEpoch
-            | Close::Text => {
+            | Close::DeadEpoch => {
                 let _ =
                     timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
             }
