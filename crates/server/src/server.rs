@@ -110,6 +110,7 @@ impl Server {
             pool: pool(&config, program),
             gate: gate.clone(),
             ledger,
+            max_body: config.max_message,
         };
         let settings = transport::Settings {
             max_connections: config.max_connections,

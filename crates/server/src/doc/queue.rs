@@ -61,16 +61,14 @@ impl<T> Receiver<T> {
     pub(crate) async fn recv(&mut self) -> T {
         poll_fn(|cx| {
             let mut state = lock(&self.0);
-            match state.next() {
-                Some(element) => Poll::Ready(element),
-                None => {
-                    match &mut state.receiver {
-                        Some(known) => known.clone_from(cx.waker()),
-                        none => *none = Some(cx.waker().clone()),
-                    }
-                    Poll::Pending
-                }
+            if let Some(element) = state.next() {
+                return Poll::Ready(element);
             }
+            match &mut state.receiver {
+                Some(known) => known.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            Poll::Pending
         })
         .await
     }

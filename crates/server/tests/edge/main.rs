@@ -12,6 +12,7 @@ mod admin;
 mod client;
 mod command;
 mod connections;
+mod documents;
 mod frames;
 mod handshake;
 mod http;
