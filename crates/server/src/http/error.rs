@@ -1,7 +1,9 @@
 //! What clients are told when something goes wrong.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use quire_sync_protocol::DocIdError;
@@ -28,6 +30,14 @@ pub(crate) enum ApiError {
     BadQuery(String),
     #[error("the document does not exist")]
     UnknownDocument,
+    #[error("the document was deleted; PUT makes an empty one of the name")]
+    Deleted,
+    #[error("the update is of a document of this name that was deleted")]
+    DeadEpoch,
+    #[error("{0}")]
+    BadBody(String),
+    #[error("the store takes no changes at present; sending this again does no harm")]
+    NotStored,
     #[error("the document has no root of that name")]
     UnknownRoot,
     #[error("{0}")]
@@ -58,7 +68,20 @@ pub(crate) enum ApiError {
     BadWebSocketVersion,
     #[error("{0}")]
     NotADocument(&'static str),
+    /// Nobody is known by what the request shows. Holds why, for the log.
+    #[error("this needs a valid token")]
+    Unauthorized(String),
+    /// Somebody is known who may not do this. Holds who and what, for the log.
+    #[error("you may not do this")]
+    Forbidden(String),
+    /// Whoever would know who this is cannot be asked. Holds why, for the log.
+    #[error("it cannot be found out at present who you are, try again in a moment")]
+    CannotAuthorize(String),
 }
+
+/// Stands beside an answer that refuses somebody: why, for the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(pub(crate) String);
 
 /// How long clients are asked to wait before they try again, where that may help.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -74,6 +97,10 @@ impl ApiError {
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
+            Self::Deleted => (StatusCode::NOT_FOUND, "deleted"),
+            Self::DeadEpoch => (StatusCode::CONFLICT, "dead_epoch"),
+            Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
+            Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "not_stored"),
             Self::UnknownRoot => (StatusCode::NOT_FOUND, "unknown_root"),
             Self::WrongType(_) => (StatusCode::BAD_REQUEST, "wrong_type"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
@@ -88,6 +115,19 @@ impl ApiError {
             Self::BadHandshake(_) => (StatusCode::BAD_REQUEST, "bad_handshake"),
             Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
             Self::NotADocument(_) => (StatusCode::NOT_FOUND, "not_a_document"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::CannotAuthorize(_) => (StatusCode::SERVICE_UNAVAILABLE, "cannot_authorize"),
+        }
+    }
+
+    /// Why, for the log: what the client is told, or more where the client is not told.
+    pub(crate) fn for_log(&self) -> Cow<'_, str> {
+        match self {
+            Self::Unauthorized(reason) | Self::Forbidden(reason) | Self::CannotAuthorize(reason) => {
+                reason.as_str().into()
+            }
+            other => other.to_string().into(),
         }
     }
 
@@ -105,10 +145,14 @@ impl ApiError {
         let (status, code) = self.status_and_code();
         let body = Body { error: Details { code, message: self.to_string() } };
         let mut response = json(status, &body);
+        if let Self::Unauthorized(reason) | Self::Forbidden(reason) | Self::CannotAuthorize(reason) = &self {
+            response.extensions_mut().insert(Refused(reason.clone()));
+        }
         let mut set = |name: HeaderName, value| {
             response.headers_mut().insert(name, value);
         };
         match self {
+            Self::Unauthorized(_) => set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Self::MethodNotAllowed { allow } => set(header::ALLOW, HeaderValue::from_static(allow)),
             Self::BadWebSocketVersion => {
                 set(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -133,8 +177,8 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// An answer that no cache keeps.
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
-    let mut response = Response::new(body.into());
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(body.into().into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,7 +2,10 @@
 //!
 //! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
 
+mod admin;
+mod body;
 mod content;
+mod documents;
 mod error;
 mod health;
 mod metrics;
@@ -15,10 +18,10 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, Refused};
 
-use crate::accept::Routes;
-use crate::auth::Policy;
+use crate::accept::{Peer, Routes};
+use crate::auth::{Caller, Gate};
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -29,13 +32,16 @@ pub(crate) type Response = warp::reply::Response;
 pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
-    pub(crate) policy: Policy,
+    pub(crate) gate: Gate,
+    /// The most bytes of a request's body.
+    pub(crate) max_body: usize,
 }
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
     let operations = health::route(context).or(metrics::route(context)).unify();
     let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
+    let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -53,22 +59,36 @@ fn reading() -> BoxedFilter<()> {
         .boxed()
 }
 
+/// The query string, empty if there is none.
+fn query() -> BoxedFilter<(String,)> {
+    warp::query::raw().or(warp::any().map(String::new)).unify().boxed()
+}
+
+/// Who sends the request, for [`Gate::check`].
+fn caller() -> BoxedFilter<(Caller,)> {
+    warp::header::headers_cloned()
+        .and(query())
+        .and(warp::ext::get::<Peer>())
+        .map(|headers: HeaderMap, query: String, Peer(peer)| Caller::new(peer, &headers, &query))
+        .boxed()
+}
+
 /// The last route: says why none before it matched.
 fn nothing() -> BoxedFilter<(Response,)> {
     warp::path::full()
         .and(warp::method())
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
-            let exists = pages::exists(path)
+            let is_read = pages::exists(path)
                 || health::exists(path)
                 || metrics::exists(path)
                 || content::name(path).is_some();
-            let error = if exists && method != Method::GET && method != Method::HEAD {
-                ApiError::MethodNotAllowed { allow: "GET, HEAD" }
+            let allow = if is_read {
+                Some("GET, HEAD").filter(|_| method != Method::GET && method != Method::HEAD)
             } else {
-                ApiError::NoSuchPage
+                documents::methods(path).or_else(|| admin::methods(path))
             };
-            error.into_response()
+            allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
         })
         .boxed()
 }

@@ -1,6 +1,6 @@
 //! Why the server closes a connection, and what it says then.
 //!
-//! Every close code that the server sends stands here and nowhere else. Codes from 4400 to 4499 would tell y-websocket 3
+//! Every close code that the server sends stands here and nowhere else. Codes from 4400 to 4499 tell y-websocket 3
 //! never to come back, so they are for what no new attempt can cure; a client returns after every other one.
 
 use std::borrow::Cow;
@@ -29,6 +29,14 @@ pub(crate) enum Close {
     Quarantined,
     /// 1012: the server is going down; coming back finds the next one.
     Restart,
+    /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
+    Unauthorized,
+    /// 4403: the client has no right on the document.
+    Forbidden,
+    /// 4404: the document was deleted.
+    Deleted,
+    /// 4409: the client holds a document of the same name that was deleted.
+    DeadEpoch,
 }
 
 /// A reason has at most this many bytes: what a close frame holds beside the code.
@@ -44,6 +52,10 @@ impl Close {
             Self::TooBig(_) => 1009,
             Self::Rebuilding | Self::Quarantined => 1011,
             Self::Restart => 1012,
+            Self::Unauthorized => 4401,
+            Self::Forbidden => 4403,
+            Self::Deleted => 4404,
+            Self::DeadEpoch => 4409,
         }
     }
 
@@ -56,20 +68,33 @@ impl Close {
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
+            Self::Unauthorized => "this needs a valid token".into(),
+            Self::Forbidden => "you may not do this".into(),
+            Self::Deleted => "the document was deleted".into(),
+            Self::DeadEpoch => "this copy is of a document that was deleted; open the new one afresh".into(),
         }
     }
 
     /// Whether the client would be refused again with the same document.
     pub(super) fn is_likely_to_repeat(&self) -> bool {
         match self {
-            Self::TooBig(_) => true,
+            Self::TooBig(_) | Self::DeadEpoch => true,
             Self::Silent(_)
             | Self::Malformed(_)
             | Self::Text
             | Self::Rebuilding
             | Self::Quarantined
-            | Self::Restart => false,
+            | Self::Restart
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::Deleted => false,
         }
+    }
+
+    /// Whether no new attempt can cure it: it takes another token, a right, or another document.
+    #[cfg(test)]
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::Deleted | Self::DeadEpoch)
     }
 
     /// The frame that says so.
@@ -87,6 +112,8 @@ impl From<CloseReason> for Close {
             CloseReason::Restart => Self::Restart,
             CloseReason::Rebuilding => Self::Rebuilding,
             CloseReason::Quarantined => Self::Quarantined,
+            CloseReason::Deleted => Self::Deleted,
+            CloseReason::DeadEpoch => Self::DeadEpoch,
         }
     }
 }
@@ -106,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_in_the_manual_and_none_sends_clients_away_for_good() {
+    fn every_code_is_in_the_manual_and_only_what_is_hopeless_sends_clients_away_for_good() {
         let manual = include_str!("../../OPERATIONS.md");
         let all = [
             Close::Silent(Duration::from_secs(45)),
@@ -116,10 +143,14 @@ mod tests {
             Close::Rebuilding,
             Close::Quarantined,
             Close::Restart,
+            Close::Unauthorized,
+            Close::Forbidden,
+            Close::Deleted,
+            Close::DeadEpoch,
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
-            assert!(!(4400..4500).contains(&close.code()));
+            assert_eq!((4400..4500).contains(&close.code()), close.is_for_good(), "{close:?}");
         }
     }
 

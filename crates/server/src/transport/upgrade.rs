@@ -3,12 +3,13 @@
 //! Everything that can fail is done before the 101: a client that is refused by HTTP comes back with growing pauses, while some
 //! that are accepted and then closed come back at once, for ever.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
+use http::{Request, Uri};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -22,18 +23,26 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::close::Close;
 use super::path::websocket_document;
 use super::pause::{Pauses, Returner};
 use super::socket::Socket;
 use super::ws::{self, Client, End, Keepalive};
 use crate::accept::{Line, Peer};
-use crate::auth::Policy;
+use crate::auth::{Caller, Gate, Right, token_of_subprotocol};
+use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
-use crate::http::{ApiError, Response};
+use crate::http::{ApiError, Refused, Response};
 use crate::tasks::Tasks;
 
 /// How long a document may take to be loaded before the client is told to come back.
 const OPEN_WAIT: Duration = Duration::from_secs(20);
+
+/// Connections that may be refused by a close code at the same time; further ones are refused by HTTP.
+const TURNED_AWAY: usize = 256;
+
+/// Largest message of a client that is being refused. None is of interest.
+const REFUSED_BYTES: usize = 64 << 10;
 
 /// Bounds on editors' connections.
 #[derive(Clone, Debug)]
@@ -41,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
     pub(crate) keepalive: Duration,
+    pub(crate) refuse: Refuse,
 }
 
 /// Makes editors' connections of requests. Cheap to clone.
@@ -52,12 +62,15 @@ pub(crate) struct Upgrades {
 #[derive(Debug)]
 struct Shared {
     directory: Directory,
-    policy: Policy,
+    gate: Gate,
     /// One permit for each editor that may be connected.
     slots: Arc<Semaphore>,
     limits: Limits,
     keepalive: Keepalive,
     pauses: Pauses,
+    refuse: Refuse,
+    /// One permit for each connection that may be accepted only to be refused.
+    turned_away: Arc<Semaphore>,
     /// Where connections live after their handshake.
     tasks: Tasks,
     stop: CancellationToken,
@@ -72,18 +85,20 @@ impl Upgrades {
     /// Connections run in `tasks` and end after `stop`.
     pub(crate) fn new(
         directory: Directory,
-        policy: Policy,
+        gate: Gate,
         settings: Settings,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Self {
         let shared = Shared {
             directory,
-            policy,
+            gate,
             slots: Arc::new(Semaphore::new(settings.max_connections)),
             limits: settings.limits,
             keepalive: Keepalive(settings.keepalive),
             pauses: Pauses::default(),
+            refuse: settings.refuse,
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             tasks,
             stop,
         };
@@ -98,8 +113,11 @@ impl Upgrades {
             Ok(response) => response,
             Err(error) => {
                 let (status, code) = error.status_and_code();
-                info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {error}");
-                error.into_response()
+                info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {}", error.for_log());
+                let mut response = error.into_response();
+                // It has its line.
+                response.extensions_mut().remove::<Refused>();
+                response
             }
         }
     }
@@ -111,14 +129,43 @@ impl Upgrades {
             .remove::<OnUpgrade>()
             .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
         let doc = websocket_document(parts.uri.path())?;
-        let access = self.shared.policy.access(&parts.headers, parts.uri.query().unwrap_or_default(), &doc);
+        let caller = Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default());
+        let permit = match self.shared.gate.check(&caller, &doc, Right::Read).await {
+            Ok(permit) => permit,
+            Err(error) => return self.turn_away(upgrade, response, error, &parts.uri, peer),
+        };
         let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
         self.pause(returner).await?;
         let slot =
             Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
-        let seat = self.seat(&doc, SessionSetup { access, identity: None }).await?;
+        let seat = self.seat(&doc, permit.setup()).await?;
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
+        Ok(response)
+    }
+
+    /// Refuses by HTTP or, if that is wanted and not too many are being refused so, by a close code.
+    fn turn_away(
+        &self,
+        upgrade: OnUpgrade,
+        response: Response,
+        error: ApiError,
+        uri: &Uri,
+        peer: SocketAddr,
+    ) -> Result<Response, ApiError> {
+        let why = match (self.shared.refuse, &error) {
+            (Refuse::Close, ApiError::Unauthorized(_)) => Close::Unauthorized,
+            (Refuse::Close, ApiError::Forbidden(_)) => Close::Forbidden,
+            (Refuse::Http | Refuse::Close, _) => return Err(error),
+        };
+        let Ok(place) = Arc::clone(&self.shared.turned_away).try_acquire_owned() else { return Err(error) };
+        info!(%peer, path = uri.path(), code = why.code(), "a connection was refused: {}", error.for_log());
+        self.shared.tasks.spawn(async move {
+            if let Ok((line, read)) = taken_over(upgrade).await {
+                Socket::new(line, read, REFUSED_BYTES).await.close(&why).await;
+            }
+            drop(place);
+        });
         Ok(response)
     }
 
@@ -154,15 +201,7 @@ async fn connect(
     slot: OwnedSemaphorePermit,
 ) {
     // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
-    let Ok(upgraded) = upgrade.await else { return };
-    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
-        warn!(peer = %client.peer, "the connection is of an unknown kind");
-        return;
-    };
-    let line = parts.io.into_inner();
-    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
-    let read = parts.read_buf.to_vec();
-    drop(parts.read_buf);
+    let Ok((line, read)) = taken_over(upgrade).await else { return };
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
     let mut socket = Socket::new(line, read, limits.frame_bytes).await;
@@ -173,6 +212,20 @@ async fn connect(
     end.finish(socket).await;
     drop(slot);
 }
+
+/// Waits until the 101 is out. Gives the connection, and what the client has sent since.
+async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<TcpStream>, Vec<u8>), Gone> {
+    let upgraded = upgrade.await.map_err(|_| Gone)?;
+    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
+        warn!("a connection is of an unknown kind");
+        return Err(Gone);
+    };
+    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+}
+
+/// The client went away.
+struct Gone;
 
 /// Checks the client's part of the handshake and makes ours.
 fn handshake(parts: &Parts) -> Result<Response, ApiError> {
@@ -195,8 +248,11 @@ fn handshake(parts: &Parts) -> Result<Response, ApiError> {
         _ => ApiError::BadHandshake("this is no WebSocket handshake"),
     })?;
     let mut response = response.map(Into::into);
-    // A client that offers subprotocols fails if none is chosen. The dialect is told by the path, so any will do.
-    if let Some(protocol) = list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL).next() {
+    // A client that offers subprotocols fails if none is chosen. The dialect is told by the path, so any will do; one that
+    // holds a token only if there is no other.
+    let offered = || list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    let plain = offered().find(|protocol| token_of_subprotocol(protocol).is_none());
+    if let Some(protocol) = plain.or_else(|| offered().next()) {
         let protocol = HeaderValue::from_str(protocol)
             .map_err(|_| ApiError::BadHandshake("the header Sec-WebSocket-Protocol is no list of names"))?;
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
@@ -213,6 +269,7 @@ fn list<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<
 fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
+        OpenError::Deleted => ApiError::Deleted,
         OpenError::Damaged(_) => {
             warn!(%doc, %error, "the document cannot be opened");
             ApiError::Damaged
@@ -227,8 +284,9 @@ fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
 fn not_joined(doc: &DocId, error: JoinError) -> ApiError {
     match error {
         JoinError::Draining => ApiError::Restarting,
+        JoinError::Deleted => ApiError::Deleted,
         JoinError::Rebuilding => ApiError::Unavailable,
-        JoinError::Quarantined => {
+        JoinError::Quarantined | JoinError::DeadEpoch => {
             warn!(%doc, %error, "the document cannot be joined");
             ApiError::Unavailable
         }

@@ -7,9 +7,11 @@
     reason = "a test that cannot go on is to panic, in its helpers as well"
 )]
 
+mod access;
 mod client;
 mod command;
 mod connections;
+mod documents;
 mod frames;
 mod handshake;
 mod http;
@@ -19,3 +21,4 @@ mod names;
 mod process;
 mod server;
 mod shutdown;
+mod token;
