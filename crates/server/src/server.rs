@@ -123,6 +123,7 @@ impl Server {
             pool: pool(&config, program),
             gate: gate.clone(),
             ledger,
+            max_body: config.max_message,
         };
         let settings = transport::Settings {
             max_connections: config.max_connections,
@@ -169,10 +170,14 @@ impl Server {
         let accepting = accept::run(listener, edge, limits, doors.clone(), tasks.clone(), stop.clone());
         let mut accepting = tokio::spawn(accepting);
         let fresh = stop.clone();
-        tasks.spawn(async move { drop(fresh.run_until_cancelled(gate.keep_fresh()).await) });
+        tasks.spawn(async move {
+            fresh.run_until_cancelled(gate.keep_fresh()).await;
+        });
         if let Some(tls) = doors.tls {
             let stop = stop.clone();
-            tasks.spawn(async move { drop(stop.run_until_cancelled(tls.keep_fresh()).await) });
+            tasks.spawn(async move {
+                stop.run_until_cancelled(tls.keep_fresh()).await;
+            });
         }
         tokio::select! {
             () = shutdown.begun() => {}

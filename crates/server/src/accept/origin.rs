@@ -100,7 +100,7 @@ impl Origins {
 
     /// Whether a request with these headers may be answered.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<From, ApiError> {
-        let host = text(headers, &header::HOST).map(|host| host.to_ascii_lowercase());
+        let host = text(headers, &header::HOST).map(str::to_ascii_lowercase);
         if self.names_are_checked
             && let Some(host) = &host
             && !is_of_this_machine(host)

@@ -125,7 +125,7 @@ impl Tls {
                 None => {}
                 Some(Ok(())) => info!("the certificate has changed and is in use"),
                 Some(Err(error)) => {
-                    error!(%error, "the certificate has changed and cannot be used; the former stays")
+                    error!(%error, "the certificate has changed and cannot be used; the former stays");
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use quire_sync_protocol::DocIdError;
@@ -29,6 +30,14 @@ pub(crate) enum ApiError {
     BadQuery(String),
     #[error("the document does not exist")]
     UnknownDocument,
+    #[error("the document was deleted; PUT makes an empty one of the name")]
+    Deleted,
+    #[error("the update is of a document of this name that was deleted")]
+    DeadEpoch,
+    #[error("{0}")]
+    BadBody(String),
+    #[error("the store takes no changes at present; sending this again does no harm")]
+    NotStored,
     #[error("the document has no root of that name")]
     UnknownRoot,
     #[error("{0}")]
@@ -55,8 +64,8 @@ pub(crate) enum ApiError {
     BadWebSocketVersion,
     #[error("{0}")]
     NotADocument(&'static str),
-    #[error("the body cannot be understood: {0}")]
-    BadBody(String),
+    #[error("the body came too slowly")]
+    SlowBody,
     #[error("as much is taken back as the server can keep in mind; let some of it end")]
     TooManyRevocations,
     #[error("there is no revocation of this number")]
@@ -120,6 +129,9 @@ impl ApiError {
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
+            Self::Deleted => (StatusCode::NOT_FOUND, "deleted"),
+            Self::DeadEpoch => (StatusCode::CONFLICT, "dead_epoch"),
+            Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "not_stored"),
             Self::UnknownRoot => (StatusCode::NOT_FOUND, "unknown_root"),
             Self::WrongType(_) => (StatusCode::BAD_REQUEST, "wrong_type"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
@@ -134,6 +146,7 @@ impl ApiError {
             Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
             Self::NotADocument(_) => (StatusCode::NOT_FOUND, "not_a_document"),
             Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
+            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
             Self::TooManyRevocations => (StatusCode::SERVICE_UNAVAILABLE, "too_many_revocations"),
             Self::UnknownRevocation => (StatusCode::NOT_FOUND, "unknown_revocation"),
             Self::NotKept => (StatusCode::SERVICE_UNAVAILABLE, "not_kept"),
@@ -222,8 +235,8 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// An answer that no cache keeps.
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
-    let mut response = Response::new(body.into());
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(body.into().into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -14,6 +14,7 @@ use crate::http::ApiError;
 
 /// Bounds on connections by whose they are.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "each says what the bound is of")]
 pub(crate) struct Bounds {
     pub(crate) per_address: usize,
     pub(crate) per_user: usize,

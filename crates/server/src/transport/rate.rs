@@ -67,7 +67,7 @@ mod tests {
         let mut meter = Meter::new(Rates { messages: 100, bytes: 1_000 }, start);
         assert_eq!(meter.note(4_000, start), None);
         assert_eq!(meter.note(1_000, start), Some(start + Duration::from_secs(1)));
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         assert_eq!(meter.note(4_000, later), None);
     }
 }

@@ -222,7 +222,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Unauthorized
             | Close::Expired
             | Close::Revoked
-            | Close::Forbidden => {
+            | Close::Forbidden
+            | Close::Deleted
+            | Close::DeadEpoch => {
                 let _ =
                     timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
             }

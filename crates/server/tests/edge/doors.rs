@@ -14,8 +14,8 @@ use super::server::Running;
 use super::token::{SECRET, token};
 
 async fn with_headers(address: SocketAddr, request: &str, headers: &[(&str, &str)]) -> Answer {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    exchange(address, request.replace("Host: test\r\n", &headers)).await
+    let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    exchange(address, request.replace("Host: test\r\n", &headers.concat())).await
 }
 
 #[tokio::test]

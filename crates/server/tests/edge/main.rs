@@ -13,6 +13,7 @@ mod application;
 mod client;
 mod command;
 mod connections;
+mod documents;
 mod doors;
 mod frames;
 mod handshake;

@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::Message;
 
 use super::client::{Editor, Ending, exchange, get, insertion};
 use super::server::Running;
@@ -45,6 +47,7 @@ enum When {
 
 /// What one message brings about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of the table")]
 struct Effect {
     /// The content changed.
     edits: bool,
@@ -191,12 +194,8 @@ async fn every_right_with_every_message_at_every_address() {
                             let before = content(address, &doc).await;
                             revoke(address, &json!({"user": user})).await;
                             // It may be closed before it can send.
-                            use futures_util::SinkExt as _;
                             let frame = message(kind, "too late").into();
-                            let _ = sender
-                                .socket
-                                .send(tokio_tungstenite::tungstenite::protocol::Message::Binary(frame))
-                                .await;
+                            let _ = sender.socket.send(Message::Binary(frame)).await;
                             assert!(matches!(sender.ending().await, Ending::Closed(4401, _)), "{what}");
                             assert_eq!(content(address, &doc).await, before, "{what}");
                             continue;
