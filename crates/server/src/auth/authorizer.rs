@@ -84,7 +84,6 @@ pub(crate) enum Refusal {
     /// Somebody took them back.
     #[error("what it gave was taken back")]
     Revoked,
-    #[allow(dead_code, reason = "for the routes and dialects to come")]
     /// Whoever would know cannot be asked. Holds why.
     #[error("it cannot be found out who this is: {0}")]
     Unavailable(String),

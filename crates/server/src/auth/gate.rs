@@ -10,18 +10,21 @@ use super::caller::Caller;
 use super::claims::Expected;
 use super::grants::{Right, Rights};
 use super::jwt::Signed;
-use super::keys::Key;
 use super::live::{Live, Pass};
 use super::open::{Open, OrAnonymous};
+use super::ring::Ring;
 use super::stamp::Stamp;
 use super::ticket::{self, Tickets};
-use crate::config::Access;
+use super::webhook::Webhook;
+use crate::config::{Access, Secret};
 use crate::http::ApiError;
 
 /// Decides what callers may do. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     authorizer: Arc<dyn Authorizer>,
+    /// The keys, where there are any.
+    ring: Option<Ring>,
     live: Live,
     tickets: Tickets,
     stamps: bool,
@@ -68,23 +71,34 @@ impl Permit {
 }
 
 impl Gate {
-    /// The gate that the configuration asks for. `on_loopback`: only this machine can reach the server.
-    pub(crate) fn of(access: &Access, on_loopback: bool, live: Live) -> Self {
-        let authorizer: Arc<dyn Authorizer> = match &access.secret {
-            None => Arc::new(Open::new(on_loopback)),
-            Some(secret) => {
-                if secret.is_weak() {
-                    warn!(
-                        "the secret for tokens is so short that it can be found by trying; use 32 random bytes"
-                    );
-                }
-                let expected = Expected { audience: access.audience.clone(), issuer: access.issuer.clone() };
-                let signed = Signed::new([Key::secret(secret.bytes())], expected);
-                if access.allow_anonymous { Arc::new(OrAnonymous::new(signed)) } else { Arc::new(signed) }
-            }
+    /// The gate that the configuration asks for, or why there can be none. `on_loopback`: only this machine can reach the
+    /// server. Blocking.
+    pub(crate) fn of(access: &Access, on_loopback: bool, live: Live) -> Result<Self, String> {
+        if access.secret.as_ref().is_some_and(Secret::is_weak) {
+            warn!("the secret for tokens is so short that it can be found by trying; use 32 random bytes");
+        }
+        let mut ring = None;
+        let authorizer: Arc<dyn Authorizer> = if let Some(webhook) = &access.webhook {
+            let asked = Webhook::new(webhook.clone()).map_err(|error| error.to_string())?;
+            if access.allow_anonymous { Arc::new(OrAnonymous::new(asked)) } else { Arc::new(asked) }
+        } else if access.has_keys() {
+            let keys = access.ring()?;
+            ring = Some(keys.clone());
+            let expected = Expected { audience: access.audience.clone(), issuer: access.issuer.clone() };
+            let signed = Signed::new(keys, expected);
+            if access.allow_anonymous { Arc::new(OrAnonymous::new(signed)) } else { Arc::new(signed) }
+        } else {
+            Arc::new(Open::new(on_loopback))
         };
         let stamps = access.has_keys() && access.stamp_presence;
-        Self { authorizer, live, tickets: Tickets::default(), stamps }
+        Ok(Self { authorizer, ring, live, tickets: Tickets::default(), stamps })
+    }
+
+    /// Keeps what the gate knows up to date, for as long as it is polled.
+    pub(crate) async fn keep_fresh(self) {
+        if let Some(ring) = self.ring {
+            ring.keep_fresh().await;
+        }
     }
 
     /// Whether the caller has at least this right on the document: 401 if nobody is known by what it shows, 403 if somebody

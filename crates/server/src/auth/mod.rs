@@ -23,19 +23,24 @@ mod ledger;
 mod live;
 mod open;
 mod revocation;
+mod ring;
 mod stamp;
 mod ticket;
 mod tool;
+mod webhook;
 
 #[allow(unused_imports, reason = "for the dialects to come")]
 pub(crate) use caller::{Caller, Token, token_of_subprotocol};
 pub(crate) use claims::Seconds;
 pub(crate) use gate::Gate;
 pub(crate) use grants::{Grant, Right, Scope};
+pub(crate) use keys::Key;
 pub(crate) use ledger::Ledger;
 pub use ledger::LedgerError;
 pub(crate) use live::{Live, Pass, PassEvent};
 pub(crate) use revocation::Revocation;
+pub(crate) use ring::{Ring, Source};
 pub(crate) use stamp::Stamp;
 pub(crate) use ticket::LIFE as TICKET_LIFE;
 pub(crate) use tool::{TokenClaims, explain_token, make_token};
+pub(crate) use webhook::WebhookConfig;

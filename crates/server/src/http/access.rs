@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ::http::Method;
-use bytes::{Buf, Bytes};
+use bytes::Buf;
+use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
@@ -12,7 +13,7 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-use super::{ApiError, Context, Response, StatusCode, caller, error as answers};
+use super::{ApiError, Context, Response, StatusCode, body, caller, error as answers};
 use crate::auth::{Caller, Ledger, Revocation, Right, Seconds, TICKET_LIFE};
 
 /// Largest body of these requests.
@@ -97,7 +98,7 @@ async fn answer<B: Buf>(
     ledger: Arc<Mutex<Ledger>>,
     asked: Asked,
     caller: &Caller,
-    body: impl futures_util::Stream<Item = Result<B, warp::Error>>,
+    body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, ApiError> {
     let live = context.gate.live();
     match asked {
@@ -184,19 +185,9 @@ async fn keep(context: &Context, ledger: Arc<Mutex<Ledger>>) -> Result<(), ApiEr
 }
 
 async fn read<T: DeserializeOwned, B: Buf>(
-    body: impl futures_util::Stream<Item = Result<B, warp::Error>>,
+    body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<T, ApiError> {
-    use futures_util::StreamExt as _;
-    let mut body = std::pin::pin!(body);
-    let mut bytes = Vec::new();
-    while let Some(part) = body.next().await {
-        let mut part = part.map_err(|_| ApiError::BadBody("it ended early".to_owned()))?;
-        let part: Bytes = part.copy_to_bytes(part.remaining());
-        if bytes.len() + part.len() > BODY_BYTES {
-            return Err(ApiError::TooLarge(format!("the body is larger than {BODY_BYTES} bytes")));
-        }
-        bytes.extend_from_slice(&part);
-    }
+    let bytes = body::read(body, BODY_BYTES).await?;
     serde_json::from_slice(&bytes).map_err(|error| ApiError::BadBody(error.to_string()))
 }
 

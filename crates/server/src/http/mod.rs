@@ -19,7 +19,7 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-pub(crate) use error::{ApiError, Refused};
+pub(crate) use error::{ApiError, Refusal, Refused};
 
 use crate::accept::{Peer, Routes};
 use crate::auth::{Caller, Gate, Ledger};

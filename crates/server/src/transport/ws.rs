@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -15,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::close::Close;
+use super::quota::Counted;
+use super::rate::{Meter, Rates};
 use super::socket::{Event as SocketEvent, Gone, Socket};
 use crate::accept::Activity;
 use crate::auth::{Pass, PassEvent, Stamp};
-use crate::doc::{Outgoing, Seat, SeatClosed};
+use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
 use crate::seldom::{Alarm, Seldom};
 
 /// When a connection gets a sign of life, and when it counts as dead.
@@ -45,6 +48,9 @@ pub(super) struct Ward {
     pub(super) pass: Pass,
     pub(super) stamp: Option<Stamp>,
     pub(super) client: Client,
+    pub(super) rates: Rates,
+    pub(super) counters: Arc<Counters>,
+    pub(super) _counted: Counted,
 }
 
 impl Ward {
@@ -74,6 +80,8 @@ enum Event {
     Socket(SocketEvent),
     Delivered(Result<(), SeatClosed>),
     Outgoing(Outgoing),
+    /// The client may send again.
+    CaughtUp,
     Tick,
 }
 
@@ -121,18 +129,22 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
 ) -> End {
     let mut delivery = pin!(Fuse::terminated());
     let mut stopped = Seldom::new(stop.clone().cancelled_owned());
-    let mut alarm = Alarm::default();
+    let (mut alarm, mut pause) = (Alarm::default(), Alarm::default());
     // Cleared when the document has ended the session: then only its reason is waited for.
     let mut seated = true;
     let mut life = Life::new(keepalive);
+    let mut meter = Meter::new(ward.rates, Instant::now());
+    // Set while the client is ahead of its rate.
+    let mut ahead = None;
     loop {
-        let reading = seated && delivery.is_terminated();
+        let reading = seated && delivery.is_terminated() && ahead.is_none();
         let event = tokio::select! {
             () = &mut stopped => Event::Stop,
             event = ward.pass.event() => Event::Pass(event),
             event = socket.event(reading) => Event::Socket(event),
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
             outgoing = seat.next(), if !socket.is_writing() => Event::Outgoing(outgoing),
+            () = pause.until(ahead) => Event::CaughtUp,
             () = alarm.until(Some(life.tick)) => Event::Tick,
         };
         match event {
@@ -142,12 +154,28 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
             }
             // A y-websocket client cannot be asked for another token.
             Event::Pass(PassEvent::Expiring) => {}
-            Event::Pass(PassEvent::Expired) => return End::Closed(Close::Expired),
-            Event::Pass(PassEvent::Revoked) => return End::Closed(Close::Revoked),
-            Event::Socket(SocketEvent::Message(bytes)) => match frame::decode(&bytes, limits) {
-                Ok(messages) => delivery.set(seat.deliver(ward.stamped(messages)).fuse()),
-                Err(error) => return End::Closed(error.into()),
-            },
+            Event::Pass(PassEvent::Expired) => {
+                Counters::add(&ward.counters.expired, 1);
+                return End::Closed(Close::Expired);
+            }
+            Event::Pass(PassEvent::Revoked) => {
+                Counters::add(&ward.counters.revoked, 1);
+                return End::Closed(Close::Revoked);
+            }
+            Event::Socket(SocketEvent::Message(bytes)) => {
+                ahead = meter.note(bytes.len(), Instant::now());
+                if ahead.is_some() {
+                    Counters::add(&ward.counters.throttled, 1);
+                }
+                match frame::decode(&bytes, limits) {
+                    Ok(messages) => delivery.set(seat.deliver(ward.stamped(messages)).fuse()),
+                    Err(error) => return End::Closed(error.into()),
+                }
+            }
+            Event::CaughtUp => {
+                ahead = None;
+                life.not_listened_until(Instant::now());
+            }
             Event::Socket(SocketEvent::SignOfLife) => {}
             Event::Socket(SocketEvent::Written) => seat.drained(),
             Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),
