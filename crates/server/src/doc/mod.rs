@@ -28,6 +28,7 @@ pub use config::DirectoryConfig;
 pub use counters::Counters;
 pub use directory::{Directory, Drained};
 pub use error::{CloseReason, JoinError, OpenError, SeatClosed};
+pub(crate) use handle::Undelivered;
 pub use handle::{DocHandle, Seat};
 
 pub use crate::outbox::Outgoing;
