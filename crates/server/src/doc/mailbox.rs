@@ -88,6 +88,13 @@ impl Mailbox {
         Ok(Space { bytes, _permit: permit })
     }
 
+    /// Space, if there is enough and nobody waits for some. What is larger than the whole mailbox never finds it.
+    pub(crate) fn space_now(&self, bytes: usize) -> Option<Space> {
+        let permits = u32::try_from(bytes).ok().filter(|permits| *permits <= self.capacity)?;
+        let permit = Arc::clone(&self.space).try_acquire_many_owned(permits).ok()?;
+        Some(Space { bytes, _permit: permit })
+    }
+
     /// Puts a command in. Never waits.
     pub(crate) fn send(&self, command: Command) -> Result<(), Gone> {
         self.commands.send(command).map_err(|_| Gone)

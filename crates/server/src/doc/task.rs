@@ -64,10 +64,11 @@ impl Task {
     }
 
     /// Loads the room, unless the server goes down meanwhile.
-    async fn load(&mut self) -> Option<Room> {
+    async fn load(&mut self) -> Option<Box<Room>> {
         let config = self.place.shared.config.room.clone();
         let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
-            let mut room = Room::new(config);
+            // In a box: it is handed on, and each place on its way would have room for it for as long as the task lives.
+            let mut room = Box::new(Room::new(config));
             room.load_dead(content.dead);
             room.load(&content.updates);
             let bytes = content.updates.iter().map(|update| update.bytes().len()).sum();
@@ -110,7 +111,7 @@ impl Task {
     }
 
     /// Runs batches until the document retires, fails or the server goes down.
-    async fn serve(&mut self, mut room: Room) {
+    async fn serve(&mut self, mut room: Box<Room>) {
         let mut timeout = None;
         let mut stop = Seldom::new(going_down(self.draining.clone()));
         let mut alarm = Alarm::default();

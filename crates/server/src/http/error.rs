@@ -34,6 +34,8 @@ pub(crate) enum ApiError {
     Deleted,
     #[error("the update is of a document of this name that was deleted")]
     DeadEpoch,
+    #[error("the body cannot be understood: {0}")]
+    BadBody(String),
     #[error("the store takes no changes at present; sending this again does no harm")]
     NotStored,
     #[error("the document has no root of that name")]

@@ -1,9 +1,11 @@
 //! One editor's connection in the y-websocket dialect, from the end of its handshake to its end.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -21,7 +23,7 @@ use super::rate::{Meter, Rates};
 use super::socket::{Event as SocketEvent, Gone, Socket};
 use crate::accept::Activity;
 use crate::auth::{Pass, PassEvent, Stamp};
-use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
+use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed, Undelivered};
 use crate::seldom::{Alarm, Seldom};
 
 /// When a connection gets a sign of life, and when it counts as dead.
@@ -73,15 +75,18 @@ pub(super) enum End {
     Gone(Gone),
 }
 
+/// Lots of messages that are written before the client is heard again.
+const LOTS: usize = 4;
+
 /// What the connection has to deal with next.
 enum Event {
     Stop,
     Pass(PassEvent),
     Socket(SocketEvent),
     Delivered(Result<(), SeatClosed>),
-    Outgoing(Outgoing),
     /// The client may send again.
     CaughtUp,
+    Ended(CloseReason),
     Tick,
 }
 
@@ -141,9 +146,8 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
         let event = tokio::select! {
             () = &mut stopped => Event::Stop,
             event = ward.pass.event() => Event::Pass(event),
-            event = socket.event(reading) => Event::Socket(event),
+            event = poll_fn(|cx| poll_traffic(cx, socket, seat, &mut life.said, reading)) => event,
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
-            outgoing = seat.next(), if !socket.is_writing() => Event::Outgoing(outgoing),
             () = pause.until(ahead) => Event::CaughtUp,
             () = alarm.until(Some(life.tick)) => Event::Tick,
         };
@@ -168,7 +172,11 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
                     Counters::add(&ward.counters.throttled, 1);
                 }
                 match frame::decode(&bytes, limits) {
-                    Ok(messages) => delivery.set(seat.deliver(ward.stamped(messages)).fuse()),
+                    Ok(messages) => match seat.deliver_now(ward.stamped(messages)) {
+                        Ok(()) => {}
+                        Err(Undelivered::Full(messages)) => delivery.set(seat.deliver(messages).fuse()),
+                        Err(Undelivered::Closed(SeatClosed)) => seated = false,
+                    },
                     Err(error) => return End::Closed(error.into()),
                 }
             }
@@ -176,24 +184,55 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
                 ahead = None;
                 life.not_listened_until(Instant::now());
             }
-            Event::Socket(SocketEvent::SignOfLife) => {}
-            Event::Socket(SocketEvent::Written) => seat.drained(),
+            Event::Socket(SocketEvent::SignOfLife | SocketEvent::Written) => {}
             Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),
             Event::Socket(SocketEvent::Closing(code)) => return End::Left(code),
             Event::Socket(SocketEvent::Gone(gone)) => return End::Gone(gone),
             Event::Delivered(Ok(())) => life.not_listened_until(Instant::now()),
             Event::Delivered(Err(SeatClosed)) => seated = false,
-            Event::Outgoing(Outgoing::Frames(frames)) => {
-                socket.send(frames);
-                life.said = Instant::now();
-            }
-            Event::Outgoing(Outgoing::Close(reason)) => return End::Closed(reason.into()),
+            Event::Ended(reason) => return End::Closed(reason.into()),
             Event::Tick => match life.tick(Instant::now(), activity.heard(), reading) {
                 Ok(due) => due.send(socket),
                 Err(close) => return End::Closed(close),
             },
         }
     }
+}
+
+/// Writes what comes for this session and reads what its client sends, until something happens that concerns more than
+/// these two. All of it in one go: it is what a connection does most of the time. Notes in `said` when it has written.
+fn poll_traffic<T: AsyncRead + AsyncWrite + Unpin>(
+    cx: &mut Context<'_>,
+    socket: &mut Socket<T>,
+    seat: &Seat,
+    said: &mut Instant,
+    reading: bool,
+) -> Poll<Event> {
+    let mut lots = 0;
+    loop {
+        if socket.is_writing() {
+            match socket.poll_written(cx) {
+                Poll::Ready(SocketEvent::Written) => seat.drained(),
+                Poll::Ready(event) => return Poll::Ready(Event::Socket(event)),
+                Poll::Pending => break,
+            }
+        }
+        if lots == LOTS {
+            // More may have come meanwhile; the client is to be heard as well.
+            cx.waker().wake_by_ref();
+            break;
+        }
+        match seat.poll_next(cx) {
+            Poll::Ready(Outgoing::Frames(frames)) => {
+                socket.send(frames);
+                *said = Instant::now();
+                lots += 1;
+            }
+            Poll::Ready(Outgoing::Close(reason)) => return Poll::Ready(Event::Ended(reason)),
+            Poll::Pending => break,
+        }
+    }
+    if reading { socket.poll_read(cx).map(Event::Socket) } else { Poll::Pending }
 }
 
 /// The times from which follows whether the connection lives.

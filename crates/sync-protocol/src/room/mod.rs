@@ -235,7 +235,12 @@ impl Room {
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // A room is quiet for most of its life, and then keeps no room for outputs.
+            self.outputs = VecDeque::new();
+        }
+        next
     }
 
     /// How many sessions are attached.
