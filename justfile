@@ -89,3 +89,8 @@ soak case="o-":
     cargo build --package quire-server
     cd tests/interop && QUIRE_FULL=1 node --test --test-concurrency=1 --test-timeout=7200000 cases/{{ case }}*.test.mjs
 
+
+# What a signed-in user notices of 5,000 idle sockets, 500 slow ones and 100,000 refused upgrades (two minutes)
+abuse *sizes:
+    cargo build --release --package quire-server
+    cd tests/interop && QUIRE_BIN="$PWD/../../target/release/quire" node abuse/abuse.mjs {{ sizes }}

@@ -19,6 +19,7 @@ mod auth;
 pub mod cli;
 pub mod config;
 pub mod doc;
+mod fetch;
 mod http;
 pub mod outbox;
 pub mod server;

@@ -12,7 +12,7 @@ mod resolved;
 mod setting;
 mod value;
 
-pub(crate) use access::{Access, Refuse};
+pub(crate) use access::{Access, Refuse, Secret};
 pub use fault::{Fault, Faults, Place};
 pub use print::print;
 pub use raw::{Given, Raw};

@@ -12,6 +12,8 @@ use super::fault::{Fault, Faults, Place};
 use super::raw::{Given, Raw};
 use super::setting::Setting;
 use super::value;
+use crate::accept::{Network, TlsFiles};
+use crate::transport::{Bounds, Rates};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,14 @@ pub enum LogFormat {
 pub struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) access: Access,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) max_unauthenticated: usize,
+    pub(crate) bounds: Bounds,
+    pub(crate) rates: Rates,
     pub(crate) store: StoreSpec,
+    /// What was revoked; `None` where nothing is to survive the process.
+    pub(crate) revocations: Option<PathBuf>,
     pub(crate) idle_unload: Duration,
     pub(crate) keepalive: Duration,
     pub(crate) max_connections: usize,
@@ -62,10 +71,25 @@ impl Config {
             );
         }
         let data = reader.value("data", directory);
+        let store = reader.value("store", |text| store(text).map(|spec| spec.within(&data)));
+        let revocations = match &store {
+            StoreSpec::Memory => None,
+            StoreSpec::Redb(_) | StoreSpec::Sled(_) => Some(data.join("revocations.json")),
+        };
         let config = Self {
             listen,
             access,
-            store: reader.value("store", |text| store(text).map(|spec| spec.within(&data))),
+            tls: reader.tls(),
+            trusted_proxies: reader.list("trusted_proxies", Network::parse),
+            max_unauthenticated: reader
+                .value("max_unauthenticated", |text| value::count(text, 1..=1_000_000)),
+            bounds: reader.bounds(),
+            rates: Rates {
+                messages: reader.value("max_message_rate", |text| value::count(text, 1..=1_000_000)),
+                bytes: reader.value("max_byte_rate", |text| value::bytes(text, 64 << 10..=1 << 40)),
+            },
+            store,
+            revocations,
             idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
             max_connections: reader.value("max_connections", |text| value::count(text, 1..=1_000_000)),
@@ -139,6 +163,47 @@ impl Reader<'_> {
         }
     }
 
+    /// The values of a list. After faults it lacks those.
+    pub(super) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let setting = setting(key);
+        let Some(Given { texts, place }) = self.raw.given(setting) else { return Vec::new() };
+        let mut values = Vec::with_capacity(texts.len());
+        for text in texts {
+            match parse(text) {
+                Ok(value) => values.push(value),
+                Err(message) => self.faults.push(fault(setting, place, message)),
+            }
+        }
+        values
+    }
+
+    fn tls(&mut self) -> Option<TlsFiles> {
+        let certificate = self.optional("tls_cert", directory);
+        let key = self.optional("tls_key", directory);
+        match (certificate, key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (Some(_), None) => {
+                self.fault("tls_cert", "the key is missing: give --tls-key as well".to_owned());
+                None
+            }
+            (None, Some(_)) => {
+                self.fault("tls_key", "the certificate is missing: give --tls-cert as well".to_owned());
+                None
+            }
+        }
+    }
+
+    fn bounds(&mut self) -> Bounds {
+        let mut count = |key| self.value(key, |text| value::count(text, 1..=1_000_000));
+        Bounds {
+            per_address: count("max_per_address"),
+            per_user: count("max_per_user"),
+            per_document: count("max_per_document"),
+            per_minute: count("max_connects"),
+        }
+    }
+
     /// A fault of this setting that shows only beside others.
     pub(super) fn fault(&mut self, key: &str, message: String) {
         let setting = setting(key);
@@ -179,7 +244,7 @@ fn fault(setting: &Setting, place: &Place, message: String) -> Fault {
 }
 
 fn directory(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("a folder must be named".to_owned()) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() { Err("a path must be named".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn store(text: &str) -> Result<StoreSpec, String> {

@@ -125,7 +125,8 @@ impl Desk {
                 let asks = messages.iter().any(|message| matches!(message, Message::SyncStep1(_)));
                 if asks { self.ledger.bytes() } else { 0 }
             }
-            Command::Leave { .. }
+            Command::Rights { .. }
+            | Command::Leave { .. }
             | Command::Apply { .. }
             | Command::Made
             | Command::Delete { .. }
@@ -182,6 +183,12 @@ impl Desk {
             Command::Written { session } => {
                 if self.fanout.contains(session) {
                     room.handle_drained(session, now);
+                }
+            }
+            Command::Rights { session, access, presence } => {
+                if self.fanout.contains(session) {
+                    tracing::debug!(doc = %self.doc, %session, ?access, presence, "other rights");
+                    room.handle_rights(session, access, presence, now);
                 }
             }
             Command::Leave { session, done } => {
@@ -300,7 +307,11 @@ impl Desk {
             | Command::Delete { .. }) => {
                 self.aside.push_back(command);
             }
-            Command::Deliver { .. } | Command::Written { .. } | Command::Leave { .. } | Command::Made => {}
+            Command::Deliver { .. }
+            | Command::Written { .. }
+            | Command::Rights { .. }
+            | Command::Leave { .. }
+            | Command::Made => {}
         }
     }
 
@@ -323,6 +334,7 @@ impl Desk {
             | Command::Deliver { .. }
             | Command::Made
             | Command::Written { .. }
+            | Command::Rights { .. }
             | Command::Leave { .. } => {}
         }
     }
@@ -387,10 +399,12 @@ impl Desk {
     }
 }
 
-/// Commands that wait while too much waits for the store, and leaving, which must not overtake them.
+/// Commands that wait while too much waits for the store, and what must not overtake them: leaving and other rights.
 fn brings_content(command: &Command) -> bool {
     match command {
-        Command::Deliver { .. } | Command::Apply { .. } | Command::Leave { .. } => true,
+        Command::Deliver { .. } | Command::Apply { .. } | Command::Rights { .. } | Command::Leave { .. } => {
+            true
+        }
         Command::Join { .. }
         | Command::Written { .. }
         | Command::Snapshot { .. }
@@ -405,6 +419,7 @@ fn content_bytes(command: &Command) -> usize {
         Command::Deliver { space, .. } | Command::Apply { space, .. } => space.bytes(),
         Command::Join { .. }
         | Command::Written { .. }
+        | Command::Rights { .. }
         | Command::Leave { .. }
         | Command::Snapshot { .. }
         | Command::Made

@@ -218,6 +218,11 @@ impl Directory {
         &self.shared.counters
     }
 
+    /// The same, for those who count.
+    pub(crate) fn shared_counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
+    }
+
     /// Opens nothing from now on, takes what sessions have delivered, ends them
     /// ([`CloseReason::Restart`](super::CloseReason::Restart)), makes everything durable and ends all tasks and threads.
     /// Returns when that is done, at the latest at the deadline.

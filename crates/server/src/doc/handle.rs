@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{Message, SessionId, SessionSetup, StateVector, Update};
+use quire_sync_protocol::{Access, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::oneshot;
 
 use super::error::{ChangeError, JoinError, SeatClosed};
@@ -131,6 +131,12 @@ impl Seat {
         if self.outbox.written() {
             self.tell_written();
         }
+    }
+
+    /// Changes what the session may do. What was delivered before is handled by the rights of then.
+    pub fn set_rights(&self, access: Access, presence: bool) {
+        // A session that has ended has no rights.
+        let _ = self.mailbox.send(Command::Rights { session: self.session, access, presence });
     }
 
     fn tell_written(&self) {

@@ -3,13 +3,13 @@
 //! One queue, so that a session's messages and its leaving stay in order. What carries content takes space in
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
-//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Durable` for a commit, one
-//! `Snapshot` or `Delete` for a request).
+//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Rights` for a change of them, one
+//! `Durable` for a commit, one `Snapshot` or `Delete` for a request).
 
 use std::sync::Arc;
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
+use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::error::{ChangeError, JoinError};
@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Deliver { session: SessionId, messages: Vec<Message>, space: Space },
     /// A session's connection has written all that was in its outbox. Only sent if the task waits for it.
     Written { session: SessionId },
+    /// A session's rights have changed.
+    Rights { session: SessionId, access: Access, presence: bool },
     /// A session ends; what it delivered before comes first. `done` goes when it has ended.
     Leave { session: SessionId, done: Option<oneshot::Sender<()>> },
     /// An update that came without a session. The reply comes when it is durable.

@@ -220,6 +220,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Restart
             | Close::Text
             | Close::Unauthorized
+            | Close::Expired
+            | Close::Revoked
             | Close::Forbidden
             | Close::Deleted
             | Close::DeadEpoch => {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -15,9 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::close::Close;
+use super::quota::Counted;
+use super::rate::{Meter, Rates};
 use super::socket::{Event as SocketEvent, Gone, Socket};
 use crate::accept::Activity;
-use crate::doc::{Outgoing, Seat, SeatClosed};
+use crate::auth::{Pass, PassEvent, Stamp};
+use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
 
 /// When a connection gets a sign of life, and when it counts as dead.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,26 @@ pub(super) struct Client {
     pub(super) doc: DocId,
 }
 
+/// What goes with a connection: how long it has which rights, and who it is.
+#[derive(Debug)]
+pub(super) struct Ward {
+    pub(super) pass: Pass,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) client: Client,
+    pub(super) rates: Rates,
+    pub(super) counters: Arc<Counters>,
+    pub(super) _counted: Counted,
+}
+
+impl Ward {
+    fn stamped(&self, messages: Vec<Message>) -> Vec<Message> {
+        match &self.stamp {
+            None => messages,
+            Some(stamp) => messages.into_iter().map(|message| stamp.message(message)).collect(),
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -51,9 +75,12 @@ pub(super) enum End {
 /// What the connection has to deal with next.
 enum Event {
     Stop,
+    Pass(PassEvent),
     Socket(SocketEvent),
     Delivered(Result<(), SeatClosed>),
     Outgoing(Outgoing),
+    /// The client may send again.
+    CaughtUp,
     Tick,
 }
 
@@ -73,24 +100,27 @@ impl End {
 pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: Seat,
-    client: &Client,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
     stop: &CancellationToken,
 ) -> End {
     let session = seat.session();
-    debug!(%session, peer = %client.peer, doc = %client.doc, "an editor is connected");
-    let end = exchange(socket, &seat, activity, limits, keepalive, stop).await;
+    let Client { peer, doc } = &ward.client;
+    debug!(%session, %peer, %doc, "an editor is connected");
+    let end = exchange(socket, &seat, ward, activity, limits, keepalive, stop).await;
     // Others are to see at once that this one is gone, however long its closing takes.
     seat.leave().await;
-    info!(%session, peer = %client.peer, doc = %client.doc, %end, "the connection ended");
+    let Client { peer, doc } = &ward.client;
+    info!(%session, %peer, %doc, %end, "the connection ended");
     end
 }
 
 async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: &Seat,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
@@ -100,21 +130,49 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     // Cleared when the document has ended the session: then only its reason is waited for.
     let mut seated = true;
     let mut life = Life::new(keepalive);
+    let mut meter = Meter::new(ward.rates, Instant::now());
+    // Set while the client is ahead of its rate.
+    let mut ahead = None;
     loop {
-        let reading = seated && delivery.is_terminated();
+        let reading = seated && delivery.is_terminated() && ahead.is_none();
         let event = tokio::select! {
             () = stop.cancelled() => Event::Stop,
+            event = ward.pass.event() => Event::Pass(event),
             event = socket.event(reading) => Event::Socket(event),
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
             outgoing = seat.next(), if !socket.is_writing() => Event::Outgoing(outgoing),
+            () = sleep_until(ahead.unwrap_or(life.tick)), if ahead.is_some() => Event::CaughtUp,
             () = sleep_until(life.tick) => Event::Tick,
         };
         match event {
             Event::Stop => return End::Closed(Close::Restart),
-            Event::Socket(SocketEvent::Message(bytes)) => match frame::decode(&bytes, limits) {
-                Ok(messages) => delivery.set(seat.deliver(messages).fuse()),
-                Err(error) => return End::Closed(error.into()),
-            },
+            Event::Pass(PassEvent::Rights(rights)) => {
+                seat.set_rights(rights.right.access(), rights.presence);
+            }
+            // A y-websocket client cannot be asked for another token.
+            Event::Pass(PassEvent::Expiring) => {}
+            Event::Pass(PassEvent::Expired) => {
+                Counters::add(&ward.counters.expired, 1);
+                return End::Closed(Close::Expired);
+            }
+            Event::Pass(PassEvent::Revoked) => {
+                Counters::add(&ward.counters.revoked, 1);
+                return End::Closed(Close::Revoked);
+            }
+            Event::Socket(SocketEvent::Message(bytes)) => {
+                ahead = meter.note(bytes.len(), Instant::now());
+                if ahead.is_some() {
+                    Counters::add(&ward.counters.throttled, 1);
+                }
+                match frame::decode(&bytes, limits) {
+                    Ok(messages) => delivery.set(seat.deliver(ward.stamped(messages)).fuse()),
+                    Err(error) => return End::Closed(error.into()),
+                }
+            }
+            Event::CaughtUp => {
+                ahead = None;
+                life.not_listened_until(Instant::now());
+            }
             Event::Socket(SocketEvent::SignOfLife) => {}
             Event::Socket(SocketEvent::Written) => seat.drained(),
             Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),

@@ -8,17 +8,23 @@
 )]
 
 mod access;
+mod admin;
+mod application;
 mod client;
 mod command;
 mod connections;
 mod documents;
+mod doors;
 mod frames;
 mod handshake;
 mod http;
+mod keys;
 mod limits;
 mod logs;
 mod names;
 mod process;
+mod rights;
+mod secrets;
 mod server;
 mod shutdown;
 mod token;

@@ -22,13 +22,14 @@ use crate::id::SessionId;
 use crate::limits::Limits;
 use crate::presence::{Presence, PresenceConfig};
 use crate::replica::Replica;
-use crate::session::{Session, SessionSetup};
+use crate::session::{Access, Session, SessionSetup, Visibility};
 use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::wire::Message;
 use batch::Batch;
 use confirm::Confirmations;
 use dead::Dead;
+use ingress::READ_ONLY;
 
 /// Settings of a room.
 #[derive(Clone, Debug)]
@@ -194,6 +195,27 @@ impl Room {
     pub fn handle_disconnect(&mut self, session: SessionId, now: Instant) {
         if self.sessions.remove(&session).is_some() {
             self.confirmations.forget(session);
+            self.presence.leave(session, now);
+            self.emit_presence();
+        }
+    }
+
+    /// A session's rights have changed. What it sent before holds. One that may edit no more is told so; one that may is
+    /// asked for what it has written meanwhile.
+    pub fn handle_rights(&mut self, session: SessionId, access: Access, presence: bool, now: Instant) {
+        let Some(changed) = self.sessions.get_mut(&session) else { return };
+        let before = std::mem::replace(&mut changed.access, access);
+        let was_seen = std::mem::replace(&mut changed.visibility, presence.into()) == Visibility::Seen;
+        changed.told_read_only = access == Access::Read;
+        match (before, access) {
+            (Access::Write, Access::Read) => self.transmit(session, Message::Denied(READ_ONLY.into())),
+            (Access::Read, Access::Write) => {
+                let vector = self.replica.state_vector();
+                self.transmit(session, Message::SyncStep1(vector));
+            }
+            (Access::Read, Access::Read) | (Access::Write, Access::Write) => {}
+        }
+        if was_seen && !presence {
             self.presence.leave(session, now);
             self.emit_presence();
         }

@@ -95,7 +95,7 @@ impl Hall {
     }
 
     fn join(&mut self, session: u64, access: Access) -> Vec<Output> {
-        let setup = SessionSetup { access, identity: None };
+        let setup = SessionSetup { access, presence: true, identity: None };
         self.room.handle_connect(SessionId(session), setup, self.now);
         self.outputs()
     }
