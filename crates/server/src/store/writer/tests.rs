@@ -197,8 +197,10 @@ fn updates_of_a_history_that_is_no_more_are_let_go_of_and_hold_up_nobody() {
     let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
     let (writer, counters) = start(store, StoreFaults::default());
     let (report, reported) = mpsc::channel();
-    // A test may have ended.
-    let moved_on = writer.log(doc("moved on"), move |written| drop(report.send(written)));
+    let moved_on = writer.log(doc("moved on"), move |written| {
+        // A test may have ended.
+        let _ = report.send(written);
+    });
     let (other, acknowledged) = log(&writer, "other");
     for n in 1..=3 {
         moved_on.push(Ticket(n), Epoch(7), update(n));
