@@ -55,6 +55,11 @@ impl Confirmations {
         self.held.push_back((ticket, from, news));
     }
 
+    /// News in answers that others have brought, not stored yet.
+    pub(super) fn held_from_others(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        self.held.iter().filter(move |(_, from, _)| *from != session).map(|(_, _, news)| news)
+    }
+
     /// What waits to be confirmed to this session.
     pub(super) fn waiting_for(&self, session: SessionId) -> impl Iterator<Item = &Update> {
         self.waiting.iter().filter(move |(_, other, _)| *other == session).map(|(_, _, update)| update)
