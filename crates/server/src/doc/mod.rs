@@ -27,7 +27,7 @@ mod task;
 pub use config::DirectoryConfig;
 pub use counters::Counters;
 pub use directory::{Directory, Drained};
-pub use error::{CloseReason, JoinError, OpenError, SeatClosed};
+pub use error::{ChangeError, CloseReason, JoinError, OpenError, SeatClosed};
 pub(crate) use handle::Undelivered;
 pub use handle::{DocHandle, Seat};
 

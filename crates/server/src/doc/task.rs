@@ -4,6 +4,8 @@
 //! The task is the only owner of the room, so there is no lock around a document. What it does between two awaits is a
 //! [batch](super::batch); this file says when batches run and what follows from them.
 
+mod deletion;
+
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
@@ -18,6 +20,7 @@ use super::lifecycle::{Event, Failure, Life, Phase};
 use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
 use crate::seldom::{Alarm, Seldom};
+use crate::store::reader::LoadError;
 
 /// Work on this many bytes takes long enough (about a millisecond and more) that the runtime should know of it: other
 /// documents' tasks then move to another thread.
@@ -66,9 +69,11 @@ impl Task {
         let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
             // In a box: it is handed on, and each place on its way would have room for it for as long as the task lives.
             let mut room = Box::new(Room::new(config));
+            room.load_dead(content.dead);
             room.load(&content.updates);
             let bytes = content.updates.iter().map(|update| update.bytes().len()).sum();
-            (room, content.epoch, content.seq, bytes, content.updates.len())
+            let seq = content.exists.then_some(content.seq);
+            (room, content.epoch, seq, bytes, content.updates.len())
         });
         let outcome = tokio::select! {
             outcome = load => outcome,
@@ -82,7 +87,7 @@ impl Task {
         match outcome {
             Ok((room, epoch, seq, bytes, updates)) => {
                 Counters::add(&self.place.shared.counters.loads, 1);
-                tracing::debug!(%doc, %epoch, %seq, bytes, updates, "loaded");
+                tracing::debug!(%doc, %epoch, ?seq, bytes, updates, "loaded");
                 self.desk.restart(epoch, seq, bytes, updates);
                 self.ready.send_replace(Readiness::Ready);
                 self.advance(Event::Loaded);
@@ -90,7 +95,11 @@ impl Task {
             }
             Err(error) => {
                 Counters::add(&self.place.shared.counters.load_failures, 1);
-                tracing::error!(%doc, ?error, "a document could not be loaded");
+                if error == LoadError::Deleted {
+                    tracing::debug!(%doc, "a deleted document was asked for");
+                } else {
+                    tracing::error!(%doc, ?error, "a document could not be loaded");
+                }
                 let error = OpenError::from(error);
                 // Removed first: whoever hears of the failure and asks again gets another load.
                 self.place.remove();
@@ -128,6 +137,12 @@ impl Task {
                 return;
             };
             timeout = wanted;
+            if self.desk.is_to_be_deleted() {
+                if let Err(error) = self.delete(&mut room).await {
+                    self.desk.answer_deletions(&Err(error));
+                }
+                continue;
+            }
             if !self.commands.is_empty() {
                 // Taking what waits needs no await, so that a busy document would never let others run.
                 tokio::task::yield_now().await;
@@ -181,9 +196,13 @@ impl Task {
     fn turn_all_away(&mut self) {
         let reason = match (&self.life.phase, *self.draining.borrow()) {
             (Phase::Failed(Failure::Quarantined), _) => JoinError::Quarantined,
+            (Phase::Deleted, _) => JoinError::Deleted,
             (_, true) => JoinError::Draining,
             (_, false) => JoinError::Rebuilding,
         };
+        if self.life.phase == Phase::Deleted {
+            self.desk.answer_deletions(&Ok(()));
+        }
         self.commands.close();
         while let Some(command) = self.desk.take_aside().or_else(|| self.commands.try_recv()) {
             self.desk.turn_away(command, reason);
@@ -195,6 +214,7 @@ impl Task {
         let doc = &self.place.doc;
         let reason = match &self.life.phase {
             Phase::Draining => CloseReason::Restart,
+            Phase::Deleted => CloseReason::Deleted,
             Phase::Failed(Failure::Quarantined) => {
                 tracing::error!(%doc, "a second internal error: the document is quarantined, its log stays as it is");
                 self.place.quarantine();

@@ -1,4 +1,4 @@
-//! Storing off the runtime: one thread writes for all documents, a few read, one compacts.
+//! Storing off the runtime: one thread writes for all documents, a few read, one compacts, and a few do what operators ask for.
 //!
 //! The store blocks on a device, so none of its calls is made on a thread of the runtime.
 
@@ -6,6 +6,7 @@ pub(crate) mod compactor;
 pub(crate) mod pace;
 pub(crate) mod reader;
 mod schedule;
+pub(crate) mod upkeep;
 pub(crate) mod writer;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 pub use compactor::CompactionPolicy;
+pub use upkeep::Compactions;
 
 /// Whether edits are being stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -229,7 +229,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Restart
             | Close::Text
             | Close::Unauthorized
-            | Close::Forbidden => {
+            | Close::Forbidden
+            | Close::Deleted
+            | Close::DeadEpoch => {
                 let _ =
                     timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
             }

@@ -2,6 +2,7 @@
 
 mod catching_up;
 mod confirming;
+mod dead;
 mod edits;
 mod peer;
 mod simulation;
