@@ -333,7 +333,7 @@ mod tests {
         next: &mut std::pin::Pin<Box<dyn Future<Output = Outgoing> + 'a>>,
         told: &std::cell::Cell<bool>,
     ) -> (bool, bool) {
-        let polled = next.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()));
+        let polled = next.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         (polled.is_ready(), told.take())
     }
 

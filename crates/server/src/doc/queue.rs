@@ -58,16 +58,14 @@ impl<T> Receiver<T> {
     pub(crate) async fn recv(&mut self) -> T {
         poll_fn(|cx| {
             let mut state = lock(&self.0);
-            match state.next() {
-                Some(element) => Poll::Ready(element),
-                None => {
-                    match &mut state.receiver {
-                        Some(known) => known.clone_from(cx.waker()),
-                        none => *none = Some(cx.waker().clone()),
-                    }
-                    Poll::Pending
-                }
+            if let Some(element) = state.next() {
+                return Poll::Ready(element);
             }
+            match &mut state.receiver {
+                Some(known) => known.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            Poll::Pending
         })
         .await
     }
@@ -166,6 +164,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_dropped_with_the_receiver() {
+        #[expect(dead_code, reason = "they are there to be dropped")]
         struct Element(Arc<()>, Sender<Element>);
         let (sender, receiver) = queue();
         let element = Arc::new(());
