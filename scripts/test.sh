@@ -46,6 +46,7 @@ if ! has node || ! has npm; then die "no node or no npm: install Node.js 20 or n
 
 packages=()
 has cc || packages+=(gcc libc6-dev)
+has strace || packages+=(strace)
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
