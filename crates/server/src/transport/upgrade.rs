@@ -116,7 +116,7 @@ impl Upgrades {
         self.pause(returner).await?;
         let slot =
             Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
-        let seat = self.seat(&doc, SessionSetup { access, identity: None }).await?;
+        let seat = self.seat(&doc, SessionSetup::anonymous(access)).await?;
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
         Ok(response)

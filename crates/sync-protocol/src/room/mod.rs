@@ -23,6 +23,7 @@ use crate::replica::Replica;
 use crate::session::{Session, SessionSetup};
 use crate::update::Update;
 use crate::wire::Message;
+use crate::wire::dialect::Dialect;
 use batch::Batch;
 use confirm::Confirmations;
 
@@ -158,13 +159,17 @@ impl Room {
         self.replica.insert(update);
     }
 
-    /// A client has attached. It is asked for what it has, and told who is present.
+    /// A client has attached. It is asked for what it has, and told who is present. (A Hocuspocus client is asked whenever it
+    /// asks: for it each question begins the count of what is not stored anew, and the answer to ours ends it.)
     pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
         // What the newcomer may have sent over an earlier connection must not come back to it as news.
         self.flush(now);
+        let asks_first = !matches!(setup.dialect, Dialect::Hocuspocus(_));
         self.sessions.insert(session, Session::new(session, setup));
-        let vector = self.replica.state_vector();
-        self.transmit(session, Message::SyncStep1(vector));
+        if asks_first {
+            let vector = self.replica.state_vector();
+            self.transmit(session, Message::SyncStep1(vector));
+        }
         if let Some(everybody) = self.presence.everybody() {
             self.transmit(session, Message::Awareness(everybody));
         }

@@ -2,6 +2,7 @@
 
 mod catching_up;
 mod confirming;
+mod dialects;
 mod edits;
 mod peer;
 mod simulation;
@@ -94,7 +95,7 @@ impl Hall {
     }
 
     fn join(&mut self, session: u64, access: Access) -> Vec<Output> {
-        let setup = SessionSetup { access, identity: None };
+        let setup = SessionSetup::anonymous(access);
         self.room.handle_connect(SessionId(session), setup, self.now);
         self.outputs()
     }

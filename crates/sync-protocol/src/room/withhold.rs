@@ -8,8 +8,12 @@ use crate::update::structs::{Body, Struct};
 use crate::update::{Update, UpdateWriter};
 
 impl Room {
-    /// What a session has sent and what has not been stored, in the order in which it came.
+    /// What a session has sent and what has not been stored, in the order in which it came. Empty for one whose
+    /// dialect tells it so otherwise.
     pub(super) fn unstored_of(&self, session: SessionId) -> Vec<Update> {
+        if self.sessions.get(&session).is_none_or(|session| !session.gets_its_own_back()) {
+            return Vec::new();
+        }
         self.confirmations.waiting_for(session).chain(self.batch.of(session)).cloned().collect()
     }
 
