@@ -17,7 +17,7 @@ pub(crate) enum Receipts {
     Echo,
     /// Hocuspocus: a status for each update and each answer.
     Statuses(Statuses),
-    /// y-sweet: its last version.
+    /// y-sweet and quire-client: the last version.
     Versions(Versions),
 }
 
@@ -62,7 +62,7 @@ impl Receipts {
         match dialect {
             Dialect::YWebsocket => Self::Echo,
             Dialect::Hocuspocus(_) => Self::Statuses(Statuses::default()),
-            Dialect::YSweet => Self::Versions(Versions::default()),
+            Dialect::YSweet | Dialect::Quire => Self::Versions(Versions::default()),
         }
     }
 

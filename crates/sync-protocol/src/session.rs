@@ -104,7 +104,7 @@ impl Session {
     pub(crate) fn gets_its_own_back(&self) -> bool {
         match self.dialect {
             Dialect::YWebsocket => true,
-            Dialect::YSweet | Dialect::Hocuspocus(_) => false,
+            Dialect::YSweet | Dialect::Quire | Dialect::Hocuspocus(_) => false,
         }
     }
 

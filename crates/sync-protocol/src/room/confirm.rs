@@ -116,7 +116,7 @@ impl Room {
         }
     }
 
-    /// A y-sweet client wants its version back.
+    /// A y-sweet client, or a quire-client, wants its version back.
     pub(super) fn owe_version(&mut self, to: SessionId, version: bytes::Bytes) {
         let (stored, known_at) = (self.confirmations.stored, self.known_at());
         let Some(session) = self.sessions.get_mut(&to) else { return };

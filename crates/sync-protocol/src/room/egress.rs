@@ -108,7 +108,9 @@ impl Room {
         let rest = if own.is_empty() { rest } else { withhold::without(&rest, &own) };
         let (message, asks) = match (*ending, &session.dialect) {
             (Ending::SyncStep2, Dialect::Hocuspocus(_)) => (Message::SyncStep2(rest), true),
-            (Ending::SyncStep2, Dialect::YWebsocket | Dialect::YSweet) => (Message::SyncStep2(rest), false),
+            (Ending::SyncStep2, Dialect::YWebsocket | Dialect::YSweet | Dialect::Quire) => {
+                (Message::SyncStep2(rest), false)
+            }
             (Ending::Update, _) => (Message::Update(rest), false),
         };
         session.phase = Phase::Draining { question: None };

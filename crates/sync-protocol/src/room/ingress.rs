@@ -83,7 +83,7 @@ impl Room {
         let Some(session) = self.sessions.get_mut(&from) else { return };
         session.receipts.refused();
         match session.dialect {
-            Dialect::YWebsocket => {
+            Dialect::YWebsocket | Dialect::Quire => {
                 if !std::mem::replace(&mut session.told_read_only, true) {
                     self.transmit(from, Message::Denied("this document is read-only for you".into()));
                 }

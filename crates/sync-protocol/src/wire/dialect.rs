@@ -15,6 +15,8 @@ pub enum Dialect {
     YWebsocket,
     /// y-sweet: it gets back the count of its changes.
     YSweet,
+    /// quire-client: the same, and it is told when an edit is not taken.
+    Quire,
     /// Hocuspocus 2 to 4: a status for each update. Holds the address that its frames carry.
     Hocuspocus(Address),
 }
@@ -24,7 +26,7 @@ impl Dialect {
     pub fn encode(&self, message: &Message) -> Option<Bytes> {
         match self {
             Self::YWebsocket => frame::encode(message),
-            Self::YSweet => ysweet::encode(message),
+            Self::YSweet | Self::Quire => ysweet::encode(message),
             Self::Hocuspocus(address) => hocuspocus::encode_message(address, message),
         }
     }
@@ -34,7 +36,7 @@ impl Dialect {
     pub fn decode(&self, bytes: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError> {
         match self {
             Self::YWebsocket => frame::decode(bytes, limits),
-            Self::YSweet => ysweet::decode(bytes, limits),
+            Self::YSweet | Self::Quire => ysweet::decode(bytes, limits),
             Self::Hocuspocus(own) => match hocuspocus::decode(bytes, limits)? {
                 hocuspocus::Frame::Document { address, body } if address == *own => match body? {
                     hocuspocus::Body::Message(message) => Ok(vec![message]),

@@ -37,8 +37,8 @@ pub enum Message {
         /// Of how many. The message is sent so many times.
         times: u32,
     },
-    /// A y-sweet client's count of its changes, in an encoding of its own. It gets it back when all is stored that it sent
-    /// before.
+    /// A y-sweet client's or quire-client's count of its changes, in an encoding of its own. It gets it back when all is
+    /// stored that it sent before.
     Version(Bytes),
     /// From one Hocuspocus client to the others: a text of the application, which is not stored.
     Stateless(Arc<str>),

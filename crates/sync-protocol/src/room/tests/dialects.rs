@@ -194,3 +194,21 @@ fn the_version_of_a_reader_comes_back_until_it_edits() {
     assert_eq!(hall.say(2, version(1)), []);
     assert_eq!(hall.say(2, version(1)), [one(2, Message::Awareness(AwarenessUpdate::empty()))]);
 }
+
+#[test]
+fn a_quire_client_is_confirmed_by_version_and_told_once_that_an_edit_is_not_taken() {
+    let mut hall = Hall::with_writers(&[1]);
+    for (session, access) in [(2, Access::Write), (3, Access::Read)] {
+        hall.join_in(session, access, Dialect::Quire);
+        hall.say(session, Message::SyncStep2(Update::empty()));
+    }
+    let edit = more(2, 0, "a");
+    hall.edit(2, &edit);
+    assert_eq!(hall.say(2, version(1)), []);
+    assert_eq!(hall.stored(1), [one(2, version(1))], "and its edit does not come back");
+    let refused = Output::Event(RoomEvent::EditRefused(SessionId(3)));
+    let denied = Message::Denied("this document is read-only for you".into());
+    assert_eq!(hall.edit(3, &more(3, 0, "x")), [refused.clone(), one(3, denied)]);
+    assert_eq!(hall.edit(3, &more(3, 1, "y")), [refused]);
+    assert_eq!(hall.say(3, version(1)), []);
+}
