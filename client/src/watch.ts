@@ -33,7 +33,8 @@ export class Watch {
   /** Whether there is a connection to watch. */
   #watching = false
   #heard = 0
-  #sent = 0
+  /** When something was sent after which nothing has come. */
+  #sent: number | undefined
   #asked: number | undefined
 
   constructor (environment: Environment, events: WatchEvents) {
@@ -55,7 +56,6 @@ export class Watch {
   connected (): void {
     this.#watching = true
     this.heard()
-    this.#sent = 0
   }
 
   disconnected (): void {
@@ -65,10 +65,11 @@ export class Watch {
   heard (): void {
     this.#heard = this.#environment.now()
     this.#asked = undefined
+    this.#sent = undefined
   }
 
   sent (): void {
-    if (this.#sent <= this.#heard) this.#sent = this.#environment.now()
+    this.#sent ??= this.#environment.now()
   }
 
   /** Something hints that the connection may be dead. */
@@ -91,7 +92,7 @@ export class Watch {
       if (now - this.#heard >= SILENCE_MS || unanswered) {
         this.#watching = false
         this.#events.dead()
-      } else if (this.#sent > this.#heard && now - this.#sent >= UNANSWERED_MS) {
+      } else if (this.#sent !== undefined && now - this.#sent >= UNANSWERED_MS) {
         this.doubt()
       }
     }

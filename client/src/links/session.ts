@@ -65,6 +65,8 @@ export class SessionLink implements Link {
   /** End the pauses between requests. */
   #pauses = new Set<() => void>()
   #hasStreamed = false
+  /** When the stream last brought bytes. */
+  #streamed = 0
   /** It goes on by polls, and no poll has shown yet that they are better. */
   #onTrial = false
 
@@ -175,6 +177,7 @@ export class SessionLink implements Link {
           if (done || this.#ended) return
           if (!flows) this.#flows(late)
           flows = true
+          this.#streamed = this.#environment.now()
           this.#events.heard()
           for (const event of parser.push(value)) this.#event(event)
         }
@@ -268,7 +271,12 @@ export class SessionLink implements Link {
   #compare (sent: number): void {
     const taken = (): number => Number(this.#cursor.slice(this.#cursor.lastIndexOf('.') + 1))
     if (this.#transport !== 'sse' || sent <= taken() || this.#timers.has('behind')) return
-    this.#timers.set('behind', BEHIND_MS, () => { if (taken() < sent) this.#move() })
+    this.#timers.set('behind', BEHIND_MS, () => {
+      if (taken() >= sent) return
+      // A large event on a slow line comes in pieces.
+      if (this.#environment.now() - this.#streamed < BEHIND_MS) this.#compare(sent)
+      else this.#move()
+    })
   }
 
   // --- Trouble ---

@@ -3,6 +3,9 @@
 import { type Item, ITEM_BYTES, split } from '../items.js'
 import type { Urgency } from './link.js'
 
+/** Items of one request; the server takes more. */
+const ITEMS = 1_000
+
 /** Items of one request, and the number of the first. */
 export interface Batch {
   first: number
@@ -52,7 +55,7 @@ export class Upstream {
     let count = 0
     while (count < this.#items.length) {
       bytes += (this.#items[count] as Item).bytes.length
-      if (count > 0 && bytes > 2 * ITEM_BYTES) break
+      if (count > 0 && (bytes > 2 * ITEM_BYTES || count >= ITEMS)) break
       count++
     }
     return { first: this.#first, items: this.#items.slice(0, count) }

@@ -7,7 +7,7 @@ import type { Link, Opening } from './link.js'
 /**
  * Tells the server that confirmations are asked for by version. It need not know the name: it takes the first that is offered.
  */
-const PROTOCOLS = ['quire']
+const PROTOCOLS = ['quire-client']
 
 export function openWebSocket (url: string, environment: Environment, { events, frames }: Opening): Link {
   const Socket = environment.WebSocket as SocketConstructor

@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::accept::{self, Edge};
-use crate::auth::Policy;
+use crate::auth::Gate;
 use crate::config::Config;
 use crate::doc::{Directory, DirectoryConfig};
 use crate::http;
 pub use crate::shutdown::Shutdown;
 use crate::store::StoreFaults;
 use crate::tasks::Tasks;
-use crate::transport::{self, Upgrades};
+use crate::transport::{self, Sessions, Upgrades};
 
 /// Connections beyond those of editors: for health checks, pages and the HTTP API.
 const OTHER_SOCKETS: usize = 512;
@@ -99,14 +99,17 @@ impl Server {
         };
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let policy = Policy::Open;
-        let context = http::Context { directory: directory.clone(), pool: pool(&config, program), policy };
+        let gate = Gate::of(&config.access, config.listen.ip().is_loopback());
+        let context =
+            http::Context { directory: directory.clone(), pool: pool(&config, program), gate: gate.clone() };
         let settings = transport::Settings {
             max_connections: config.max_connections,
             limits: limits(&config),
             keepalive: config.keepalive,
+            refuse: config.access.refuse,
         };
-        let upgrades = Upgrades::new(directory.clone(), policy, settings, tasks.clone(), stop.clone());
+        let upgrades = Upgrades::new(directory.clone(), gate, settings, tasks.clone(), stop.clone());
+        let sessions = Sessions::new(upgrades.clone(), config.outbox);
         let limits = accept::Limits {
             sockets: config.max_connections + OTHER_SOCKETS,
             header_timeout: config.header_timeout,
@@ -117,7 +120,7 @@ impl Server {
             listener,
             address,
             directory,
-            edge: Edge::new(upgrades, http::routes(&context)),
+            edge: Edge::new(upgrades, sessions, http::routes(&context)),
             limits,
             tasks,
             stop,

@@ -7,10 +7,10 @@ use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
-use tracing::debug;
+use tracing::{debug, info};
 
-use crate::http::{ApiError, Response, secure};
-use crate::transport::{self, Upgrades};
+use crate::http::{ApiError, Refused, Response, secure};
+use crate::transport::{self, Sessions, Upgrades};
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -23,19 +23,25 @@ pub(crate) type Routes = BoxCloneSyncService<::http::Request<Incoming>, Response
 #[derive(Clone, Debug)]
 pub(crate) struct Edge {
     upgrades: Upgrades,
+    sessions: Sessions,
     routes: Routes,
 }
 
 impl Edge {
-    pub(crate) fn new(upgrades: Upgrades, routes: Routes) -> Self {
-        Self { upgrades, routes }
+    pub(crate) fn new(upgrades: Upgrades, sessions: Sessions, routes: Routes) -> Self {
+        Self { upgrades, sessions, routes }
     }
 
     /// The answer. Never fails: what goes wrong inside is a 500.
-    pub(crate) async fn respond(self, request: ::http::Request<Incoming>, peer: Peer) -> Response {
+    pub(crate) async fn respond(self, mut request: ::http::Request<Incoming>, peer: Peer) -> Response {
+        request.extensions_mut().insert(peer);
         let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let path = transport::loggable(request.uri().path()).into_owned();
         let mut response = contained(self.route(request, peer)).await;
+        if let Some(Refused(reason)) = response.extensions_mut().remove() {
+            let status = response.status().as_u16();
+            info!(peer = %peer.0, %method, path, status, "a request was refused: {reason}");
+        }
         debug!(peer = %peer.0, %method, path, status = response.status().as_u16(), "answered");
         secure(response.headers_mut());
         response
@@ -44,6 +50,8 @@ impl Edge {
     async fn route(self, request: ::http::Request<Incoming>, peer: Peer) -> Response {
         if transport::asks_for_websocket(request.headers()) {
             self.upgrades.answer(request, peer).await
+        } else if transport::is_for_sessions(request.uri().path()) {
+            self.sessions.answer(request, peer).await
         } else {
             match self.routes.oneshot(request).await {
                 Ok(response) => response,

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::doc::CloseReason;
+use crate::http::ApiError;
 
 /// Why the server closes a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub(crate) enum Close {
     Quarantined,
     /// 1012: the server is going down; coming back finds the next one.
     Restart,
+    /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
+    Unauthorized,
+    /// 4403: the client has no right on the document.
+    Forbidden,
 }
 
 /// A reason has at most this many bytes: what a close frame holds beside the code.
@@ -44,6 +49,8 @@ impl Close {
             Self::TooBig(_) => 1009,
             Self::Rebuilding | Self::Quarantined => 1011,
             Self::Restart => 1012,
+            Self::Unauthorized => 4401,
+            Self::Forbidden => 4403,
         }
     }
 
@@ -56,6 +63,8 @@ impl Close {
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
+            Self::Unauthorized => "this needs a valid token".into(),
+            Self::Forbidden => "you may not do this".into(),
         }
     }
 
@@ -68,7 +77,29 @@ impl Close {
             | Self::Text
             | Self::Rebuilding
             | Self::Quarantined
-            | Self::Restart => false,
+            | Self::Restart
+            | Self::Unauthorized
+            | Self::Forbidden => false,
+        }
+    }
+
+    /// Whether no new attempt can cure it: it takes another token, or a right.
+    #[cfg(test)]
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Forbidden)
+    }
+
+    /// What a client of the HTTP transports is told, whose request meets the end of its session.
+    pub(super) fn answer(&self) -> ApiError {
+        match self {
+            Self::Silent(_) => ApiError::LostSession,
+            Self::Malformed(what) => ApiError::Malformed(what.clone()),
+            Self::Text => ApiError::Malformed(self.reason().into()),
+            Self::TooBig(what) => ApiError::TooLarge(what.clone()),
+            Self::Rebuilding | Self::Quarantined => ApiError::Unavailable,
+            Self::Restart => ApiError::Restarting,
+            Self::Unauthorized => ApiError::Unauthorized("the session has ended".into()),
+            Self::Forbidden => ApiError::Forbidden("the session has ended".into()),
         }
     }
 
@@ -106,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_in_the_manual_and_none_sends_clients_away_for_good() {
+    fn every_code_is_in_the_manual_and_only_lost_rights_send_clients_away_for_good() {
         let manual = include_str!("../../OPERATIONS.md");
         let all = [
             Close::Silent(Duration::from_secs(45)),
@@ -116,10 +147,12 @@ mod tests {
             Close::Rebuilding,
             Close::Quarantined,
             Close::Restart,
+            Close::Unauthorized,
+            Close::Forbidden,
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
-            assert!(!(4400..4500).contains(&close.code()));
+            assert_eq!((4400..4500).contains(&close.code()), close.is_for_good(), "{close:?}");
         }
     }
 

@@ -1,11 +1,14 @@
 //! How editors are connected.
 
 mod close;
+mod http_session;
+mod life;
 mod path;
 mod pause;
 mod socket;
 mod upgrade;
 mod ws;
 
+pub(crate) use http_session::{Sessions, is_for_sessions, loggable};
 pub(crate) use path::document;
 pub(crate) use upgrade::{Settings, Upgrades, asks_for_websocket};

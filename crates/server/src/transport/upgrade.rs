@@ -3,17 +3,18 @@
 //! Everything that can fail is done before the 101: a client that is refused by HTTP comes back with growing pauses, while some
 //! that are accepted and then closed come back at once, for ever.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
+use http::{Request, Uri};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
-use quire_sync_protocol::{DocId, Limits, SessionSetup};
+use quire_sync_protocol::{Dialect, DocId, Limits, SessionSetup};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -22,18 +23,30 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::close::Close;
+use super::life::Keepalive;
 use super::path::websocket_document;
 use super::pause::{Pauses, Returner};
 use super::socket::Socket;
-use super::ws::{self, Client, End, Keepalive};
+use super::ws::{self, Client, End};
 use crate::accept::{Line, Peer};
-use crate::auth::Policy;
+use crate::auth::{Caller, Gate, Right, token_of_subprotocol};
+use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
-use crate::http::{ApiError, Response};
+use crate::http::{ApiError, Refused, Response};
 use crate::tasks::Tasks;
 
 /// How long a document may take to be loaded before the client is told to come back.
 const OPEN_WAIT: Duration = Duration::from_secs(20);
+
+/// Connections that may be refused by a close code at the same time; further ones are refused by HTTP.
+const TURNED_AWAY: usize = 256;
+
+/// Largest message of a client that is being refused. None is of interest.
+const REFUSED_BYTES: usize = 64 << 10;
+
+/// Whoever offers this speaks the dialect of quire-client.
+const SUBPROTOCOL: &str = "quire-client";
 
 /// Bounds on editors' connections.
 #[derive(Clone, Debug)]
@@ -41,26 +54,30 @@ pub(crate) struct Settings {
     pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
     pub(crate) keepalive: Duration,
+    pub(crate) refuse: Refuse,
 }
 
 /// Makes editors' connections of requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrades {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     directory: Directory,
-    policy: Policy,
+    pub(super) gate: Gate,
     /// One permit for each editor that may be connected.
     slots: Arc<Semaphore>,
-    limits: Limits,
-    keepalive: Keepalive,
-    pauses: Pauses,
+    pub(super) limits: Limits,
+    pub(super) keepalive: Keepalive,
+    pub(super) pauses: Pauses,
+    refuse: Refuse,
+    /// One permit for each connection that may be accepted only to be refused.
+    turned_away: Arc<Semaphore>,
     /// Where connections live after their handshake.
-    tasks: Tasks,
-    stop: CancellationToken,
+    pub(super) tasks: Tasks,
+    pub(super) stop: CancellationToken,
 }
 
 /// Whether a request wants to become a WebSocket, be it well-formed or not.
@@ -72,18 +89,20 @@ impl Upgrades {
     /// Connections run in `tasks` and end after `stop`.
     pub(crate) fn new(
         directory: Directory,
-        policy: Policy,
+        gate: Gate,
         settings: Settings,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Self {
         let shared = Shared {
             directory,
-            policy,
+            gate,
             slots: Arc::new(Semaphore::new(settings.max_connections)),
             limits: settings.limits,
             keepalive: Keepalive(settings.keepalive),
             pauses: Pauses::default(),
+            refuse: settings.refuse,
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             tasks,
             stop,
         };
@@ -98,8 +117,11 @@ impl Upgrades {
             Ok(response) => response,
             Err(error) => {
                 let (status, code) = error.status_and_code();
-                info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {error}");
-                error.into_response()
+                info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {}", error.for_log());
+                let mut response = error.into_response();
+                // It has its line.
+                response.extensions_mut().remove::<Refused>();
+                response
             }
         }
     }
@@ -111,19 +133,57 @@ impl Upgrades {
             .remove::<OnUpgrade>()
             .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
         let doc = websocket_document(parts.uri.path())?;
-        let access = self.shared.policy.access(&parts.headers, parts.uri.query().unwrap_or_default(), &doc);
+        let caller = Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default());
+        let permit = match self.shared.gate.check(&caller, &doc, Right::Read).await {
+            Ok(permit) => permit,
+            Err(error) => return self.turn_away(upgrade, response, error, &parts.uri, peer),
+        };
         let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
         self.pause(returner).await?;
-        let slot =
-            Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
-        let seat = self.seat(&doc, SessionSetup::anonymous(access)).await?;
+        let slot = self.slot()?;
+        let dialect = match offers(&parts.headers, SUBPROTOCOL) {
+            true => Dialect::Quire,
+            false => Dialect::YWebsocket,
+        };
+        let setup = SessionSetup { dialect: dialect.clone(), ..permit.setup() };
+        let seat = self.seat(&doc, setup).await?;
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
+        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc, dialect }, returner, shared, slot));
         Ok(response)
     }
 
+    /// Refuses by HTTP or, if that is wanted and not too many are being refused so, by a close code.
+    fn turn_away(
+        &self,
+        upgrade: OnUpgrade,
+        response: Response,
+        error: ApiError,
+        uri: &Uri,
+        peer: SocketAddr,
+    ) -> Result<Response, ApiError> {
+        let why = match (self.shared.refuse, &error) {
+            (Refuse::Close, ApiError::Unauthorized(_)) => Close::Unauthorized,
+            (Refuse::Close, ApiError::Forbidden(_)) => Close::Forbidden,
+            (Refuse::Http | Refuse::Close, _) => return Err(error),
+        };
+        let Ok(place) = Arc::clone(&self.shared.turned_away).try_acquire_owned() else { return Err(error) };
+        info!(%peer, path = uri.path(), code = why.code(), "a connection was refused: {}", error.for_log());
+        self.shared.tasks.spawn(async move {
+            if let Ok((line, read)) = taken_over(upgrade).await {
+                Socket::new(line, read, REFUSED_BYTES).await.close(&why).await;
+            }
+            drop(place);
+        });
+        Ok(response)
+    }
+
+    /// A place for one more editor.
+    pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)
+    }
+
     /// Holds back one who keeps coming back with what was refused.
-    async fn pause(&self, returner: Returner) -> Result<(), ApiError> {
+    pub(super) async fn pause(&self, returner: Returner) -> Result<(), ApiError> {
         match self.shared.pauses.until(returner, Instant::now()) {
             None => Ok(()),
             Some(until) => {
@@ -132,7 +192,8 @@ impl Upgrades {
         }
     }
 
-    async fn seat(&self, doc: &DocId, setup: SessionSetup) -> Result<Seat, ApiError> {
+    /// Opens the document and takes a seat in it.
+    pub(super) async fn seat(&self, doc: &DocId, setup: SessionSetup) -> Result<Seat, ApiError> {
         let opening = async {
             let handle = self.shared.directory.open(doc).await.map_err(|error| not_opened(doc, &error))?;
             handle.join(setup).await.map_err(|error| not_joined(doc, error))
@@ -154,15 +215,7 @@ async fn connect(
     slot: OwnedSemaphorePermit,
 ) {
     // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
-    let Ok(upgraded) = upgrade.await else { return };
-    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
-        warn!(peer = %client.peer, "the connection is of an unknown kind");
-        return;
-    };
-    let line = parts.io.into_inner();
-    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
-    let read = parts.read_buf.to_vec();
-    drop(parts.read_buf);
+    let Ok((line, read)) = taken_over(upgrade).await else { return };
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
     let mut socket = Socket::new(line, read, limits.frame_bytes).await;
@@ -173,6 +226,20 @@ async fn connect(
     end.finish(socket).await;
     drop(slot);
 }
+
+/// Waits until the 101 is out. Gives the connection, and what the client has sent since.
+async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<TcpStream>, Vec<u8>), Gone> {
+    let upgraded = upgrade.await.map_err(|_| Gone)?;
+    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
+        warn!("a connection is of an unknown kind");
+        return Err(Gone);
+    };
+    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+}
+
+/// The client went away.
+struct Gone;
 
 /// Checks the client's part of the handshake and makes ours.
 fn handshake(parts: &Parts) -> Result<Response, ApiError> {
@@ -195,13 +262,21 @@ fn handshake(parts: &Parts) -> Result<Response, ApiError> {
         _ => ApiError::BadHandshake("this is no WebSocket handshake"),
     })?;
     let mut response = response.map(Into::into);
-    // A client that offers subprotocols fails if none is chosen. The dialect is told by the path, so any will do.
-    if let Some(protocol) = list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL).next() {
+    // A client that offers subprotocols fails if none is chosen. The dialect is told by the path, so any will do; one that
+    // holds a token only if there is no other.
+    let offered = || list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    let plain = offered().find(|protocol| token_of_subprotocol(protocol).is_none());
+    if let Some(protocol) = plain.or_else(|| offered().next()) {
         let protocol = HeaderValue::from_str(protocol)
             .map_err(|_| ApiError::BadHandshake("the header Sec-WebSocket-Protocol is no list of names"))?;
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Ok(response)
+}
+
+/// Whether the client offers this subprotocol.
+fn offers(headers: &HeaderMap, name: &str) -> bool {
+    list(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == name)
 }
 
 /// The elements of a header that is a comma-separated list, over all its lines.

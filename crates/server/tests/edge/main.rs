@@ -7,6 +7,7 @@
     reason = "a test that cannot go on is to panic, in its helpers as well"
 )]
 
+mod access;
 mod client;
 mod command;
 mod connections;
@@ -19,3 +20,4 @@ mod names;
 mod process;
 mod server;
 mod shutdown;
+mod token;

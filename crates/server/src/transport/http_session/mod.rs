@@ -17,6 +17,8 @@ mod task;
 mod wire;
 mod window;
 
+pub(crate) use requests::{is_for_sessions, loggable};
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -24,34 +26,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_sync_protocol::{Dialect, DocId, Limits};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use self::consumer::Consumer;
 use self::intake::Intake;
 use self::task::{End, Frames, Request, Session, Times};
 use self::window::Window;
+use super::Upgrades;
+use super::life::Keepalive;
 use crate::accept::Peer;
 use crate::doc::Seat;
-use crate::tasks::Tasks;
 
 /// The sessions of this server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
-    doors: super::Upgrades,
+    /// Whoever comes in here is checked and counted like one who comes by WebSocket.
+    doors: Upgrades,
     known: Known,
-    settings: Settings,
-}
-
-/// Bounds on sessions.
-#[derive(Clone, Debug)]
-struct Settings {
-    limits: Limits,
-    times: Times,
     /// What is kept of what a client has not acknowledged, in bytes.
     window: usize,
-    tasks: Tasks,
-    stop: CancellationToken,
 }
 
 type Known = Arc<Mutex<HashMap<Name, Handle>>>;
@@ -120,6 +113,14 @@ struct Opening {
 }
 
 impl Sessions {
+    pub(crate) fn new(doors: Upgrades, window: usize) -> Self {
+        Self { doors, known: Known::default(), window }
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.doors.shared.limits
+    }
+
     fn find(&self, name: &str) -> Option<Handle> {
         let name = Name::parse(name)?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
@@ -137,7 +138,9 @@ impl Sessions {
         };
         let entered = Entered { known: Arc::clone(&self.known), name };
         let Opening { seat, peer: Peer(peer), doc, dialect, slot } = opening;
-        let Settings { limits, times, window, tasks, stop } = self.settings.clone();
+        let shared = Arc::clone(&self.doors.shared);
+        let (limits, window) = (shared.limits.clone(), self.window);
+        let Keepalive(keepalive) = shared.keepalive;
         let session = Session {
             requests: for_requests,
             frames: for_frames,
@@ -145,15 +148,15 @@ impl Sessions {
             dialect,
             intake: Intake::new(limits.frame_bytes),
             limits,
-            times,
+            times: Times { keepalive },
             #[expect(clippy::cast_possible_truncation, reason = "any 32 of the random bits will do")]
             window: Window::new(tag.0 as u32, window),
             consumer: Consumer::None,
         };
-        tasks.spawn(async move {
+        self.doors.shared.tasks.spawn(async move {
             let id = seat.session();
             debug!(session = %id, %peer, %doc, "an editor is connected over HTTP");
-            let end = session.run(&seat, &stop).await;
+            let end = session.run(&seat, &shared.stop).await;
             // Whoever asks from now on hears that the session is over.
             drop(entered);
             seat.leave().await;

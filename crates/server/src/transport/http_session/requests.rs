@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use quire_sync_protocol::{Dialect, DocId};
+use quire_sync_protocol::{Dialect, DocId, SessionSetup};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -20,7 +20,8 @@ use super::task::{Frames, Over, Request as Asked, Taken};
 use super::wire::{Cursor, Delivery, GREETING, Item, items};
 use super::{Handle, Opening, Sessions, body};
 use crate::accept::Peer;
-use crate::http::{ApiError, Response};
+use crate::auth::{Caller, Right};
+use crate::http::{ApiError, Refused, Response};
 use crate::transport::document;
 
 /// How long an opening waits for the answer to its question; a later one comes by the stream or the poll.
@@ -101,7 +102,12 @@ impl Sessions {
         let (parts, body) = request.into_parts();
         let mut response = match self.respond(&parts, body, peer).await {
             Ok(response) => response,
-            Err(error) => error.into_response(),
+            Err(error) => {
+                let mut response = error.into_response();
+                // It has its line.
+                response.extensions_mut().remove::<Refused>();
+                response
+            }
         };
         for (name, value) in [
             // A page of any origin may connect, as it may by WebSocket. Cookies are not sent along then.
@@ -131,7 +137,7 @@ impl Sessions {
                     Ok(response) => Ok(response),
                     Err(error) => {
                         let (status, code) = error.status_and_code();
-                        info!(peer = %peer.0, %doc, status = status.as_u16(), code, "a session was refused: {error}");
+                        info!(peer = %peer.0, %doc, status = status.as_u16(), code, "a session was refused: {}", error.for_log());
                         Err(error)
                     }
                 }
@@ -143,7 +149,7 @@ impl Sessions {
                     What::Frames => {
                         binary(&parts.headers)?;
                         let _arriving = session.arriving.clone();
-                        let body = body::read(body, self.settings.limits.frame_bytes + BODY_EXTRA).await?;
+                        let body = body::read(body, self.limits().frame_bytes + BODY_EXTRA).await?;
                         session.frames(query, items(&body)?).await
                     }
                     What::Events => session.events(query.after).await,
@@ -158,18 +164,23 @@ impl Sessions {
 
     async fn open(&self, parts: &Parts, body: Incoming, peer: Peer, doc: &DocId) -> Result<Response, ApiError> {
         binary(&parts.headers)?;
-        let admitted = self.doors.admit(parts, peer, doc).await?;
-        let body = body::read(body, self.settings.limits.frame_bytes + BODY_EXTRA).await?;
+        let caller = Caller::new(peer.0, &parts.headers, parts.uri.query().unwrap_or_default());
+        let permit = self.doors.shared.gate.check(&caller, doc, Right::Read).await?;
+        let pauses = &self.doors.shared.pauses;
+        let returner = pauses.returner(peer.0.ip(), &parts.headers, doc);
+        self.doors.pause(returner).await?;
+        let slot = self.doors.slot()?;
+        let body = body::read(body, self.limits().frame_bytes + BODY_EXTRA).await?;
         let items = items(&body)?;
         let asks = items.first().is_some_and(|item| item.bytes.starts_with(&[0, 0]));
-        let returner = admitted.returner;
-        let (seat, slot) = self.doors.seat(admitted, doc, Dialect::Quire).await?;
+        let setup = SessionSetup { dialect: Dialect::Quire, ..permit.setup() };
+        let seat = self.doors.seat(doc, setup).await?;
         let opening = Opening { seat, peer, doc: doc.clone(), dialect: Dialect::Quire, slot };
         let (name, session) = self.begin(opening).ok_or(ApiError::Internal)?;
         let wants = if asks { Wants::Answer(FIRST_ANSWER) } else { Wants::Answer(Duration::ZERO) };
         let taken = session.take(1, items, None).await;
         if let Err(ApiError::TooLarge(_)) = taken {
-            self.doors.refused(returner, Instant::now());
+            pauses.refused(returner, Instant::now());
         }
         taken?;
         let delivery = session.poll(None, wants).await?;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use quire_sync_protocol::wire::varint::{ReadError, Reader, write_var_bytes, write_var_uint};
 
 use super::super::close::Close;
+use crate::http::ApiError;
 
 /// The largest item that is made here.
 pub(super) const ITEM_BYTES: usize = 256 << 10;
@@ -33,6 +34,12 @@ pub(super) fn split(mut frame: Bytes) -> impl Iterator<Item = Item> {
         let bytes = frame.split_to(frame.len().min(ITEM_BYTES));
         Some(Item { bytes, more: !frame.is_empty() })
     })
+}
+
+impl From<BadItems> for ApiError {
+    fn from(error: BadItems) -> Self {
+        Self::Malformed(error.to_string())
+    }
 }
 
 /// Why a body was refused. The client's fault in every case.
