@@ -6,8 +6,11 @@ import { type Environment, Timers } from './environment.js'
 /** Typing goes out at most this often. */
 const SAY_MS = 1_000
 
-/** Typing ends this long after its last sign of life, at the sender and, by their own clocks, at the others. */
+/** Typing ends this long after the last key. */
 const TYPING_MS = 3_000
+
+/** Others, by their own clocks, take it for ended this long after its last sign of life, should no end come. */
+const SILENT_MS = 3_900
 
 /** Somebody in the document. */
 export interface Person {
@@ -84,15 +87,22 @@ export class Presence {
       const value: unknown = state['typing'] ?? null
       const known = this.#typing.get(client)
       if (value === null) {
-        changed = this.#typing.delete(client) || changed
+        changed = this.#end(client, now) || changed
       } else if (known?.value !== value) {
         changed ||= (known?.until ?? 0) <= now
-        this.#typing.set(client, { value, until: now + TYPING_MS })
+        this.#typing.set(client, { value, until: now + SILENT_MS })
       }
     }
-    for (const client of this.#typing.keys()) if (!states.has(client)) changed = this.#typing.delete(client) || changed
+    for (const client of this.#typing.keys()) if (!states.has(client)) changed = this.#end(client, now) || changed
     this.#expireNext(now)
     if (changed) this.#changed()
+  }
+
+  /** `true` if it was not taken for ended before. */
+  #end (client: number, now: number): boolean {
+    const known = this.#typing.get(client)
+    this.#typing.delete(client)
+    return known !== undefined && known.until > now
   }
 
   /** A tab that froze or died says nothing: others end its typing by themselves. */
