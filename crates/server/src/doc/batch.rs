@@ -117,7 +117,10 @@ impl Desk {
                 let asks = messages.iter().any(|message| matches!(message, Message::SyncStep1(_)));
                 if asks { self.ledger.bytes() } else { 0 }
             }
-            Command::Leave { .. } | Command::Apply { .. } | Command::Durable(_) => 0,
+            Command::Leave { .. }
+            | Command::SetAccess { .. }
+            | Command::Apply { .. }
+            | Command::Durable(_) => 0,
         };
         batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
     }
@@ -151,7 +154,7 @@ impl Desk {
                 let session = self.shared.next_session();
                 tracing::debug!(doc = %self.doc, %session, access = ?setup.access, "joined");
                 Counters::add(&self.shared.counters.joins, 1);
-                let outbox = self.fanout.add(session);
+                let outbox = self.fanout.add(session, setup.dialect.clone());
                 room.handle_connect(session, setup, now);
                 // A seat whose caller has gone is dropped here, and so leaves.
                 let _ = reply.send(Ok(Seat::new(session, outbox, self.mailbox.clone())));
@@ -165,6 +168,12 @@ impl Desk {
                         room.handle_message(session, message, now);
                         self.carry_out(room, now);
                     }
+                }
+            }
+            Command::SetAccess { session, access } => {
+                if self.fanout.contains(session) {
+                    tracing::debug!(doc = %self.doc, %session, ?access, "has another right");
+                    room.handle_access(session, access);
                 }
             }
             Command::Written { session } => {
@@ -269,7 +278,10 @@ impl Desk {
             command @ (Command::Join { .. } | Command::Apply { .. } | Command::Snapshot { .. }) => {
                 self.aside.push_back(command);
             }
-            Command::Deliver { .. } | Command::Written { .. } | Command::Leave { .. } => {}
+            Command::Deliver { .. }
+            | Command::SetAccess { .. }
+            | Command::Written { .. }
+            | Command::Leave { .. } => {}
         }
     }
 
@@ -283,6 +295,7 @@ impl Desk {
             // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
             Command::Snapshot { .. }
             | Command::Deliver { .. }
+            | Command::SetAccess { .. }
             | Command::Written { .. }
             | Command::Leave { .. } => {}
         }
@@ -334,9 +347,11 @@ impl Desk {
 fn brings_content(command: &Command) -> bool {
     match command {
         Command::Deliver { .. } | Command::Apply { .. } | Command::Leave { .. } => true,
-        Command::Join { .. } | Command::Written { .. } | Command::Snapshot { .. } | Command::Durable(_) => {
-            false
-        }
+        Command::Join { .. }
+        | Command::SetAccess { .. }
+        | Command::Written { .. }
+        | Command::Snapshot { .. }
+        | Command::Durable(_) => false,
     }
 }
 
@@ -344,6 +359,7 @@ fn content_bytes(command: &Command) -> usize {
     match command {
         Command::Deliver { space, .. } | Command::Apply { space, .. } => space.bytes(),
         Command::Join { .. }
+        | Command::SetAccess { .. }
         | Command::Written { .. }
         | Command::Leave { .. }
         | Command::Snapshot { .. }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{Message, SessionId, SessionSetup, Update};
+use quire_sync_protocol::{Access, Message, SessionId, SessionSetup, Update};
 use tokio::sync::oneshot;
 
 use super::error::{JoinError, SeatClosed};
@@ -108,6 +108,12 @@ impl Seat {
         self.mailbox.send(Command::Deliver { session: self.session, messages, space }).map_err(|_| SeatClosed)
     }
 
+    /// Changes what the session may do, from its next message on.
+    pub fn set_access(&self, access: Access) {
+        // A task that is gone has nobody with rights.
+        let _ = self.mailbox.send(Command::SetAccess { session: self.session, access });
+    }
+
     /// Waits for something to write and takes all of it. Coming back for more means that the last is written to the
     /// socket, or at least that the socket has taken it. Only one task may call this. Cancel safe.
     pub async fn next(&self) -> Outgoing {
@@ -128,8 +134,8 @@ impl Seat {
     }
 
     /// Leaves, and waits until the others know. What was delivered before is still handled. Dropping the seat does the
-    /// same without waiting.
-    pub async fn leave(self) {
+    /// same without waiting. Afterwards [`Seat::next`] waits for ever.
+    pub async fn leave(&self) {
         let (done, left) = oneshot::channel();
         if self.mailbox.send(Command::Leave { session: self.session, done: Some(done) }).is_ok() {
             // An error means that the session ended in another way.

@@ -3,13 +3,13 @@
 //! One queue, so that a session's messages and its leaving stay in order. What carries content takes space in
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
-//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Durable` for a commit, one
+//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `SetAccess` for a token, one `Durable` for a commit, one
 //! `Snapshot` for a request).
 
 use std::sync::Arc;
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{ClientId, Clock, Message, SessionId, SessionSetup, Update};
+use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::error::JoinError;
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Join { setup: SessionSetup, reply: oneshot::Sender<Result<Seat, JoinError>> },
     /// These messages came from a session.
     Deliver { session: SessionId, messages: Vec<Message>, space: Space },
+    /// A session may do this from now on.
+    SetAccess { session: SessionId, access: Access },
     /// A session's connection has written all that was in its outbox. Only sent if the task waits for it.
     Written { session: SessionId },
     /// A session ends; what it delivered before comes first. `done` goes when it has ended.
@@ -93,8 +95,10 @@ pub(crate) fn message_bytes(messages: &[Message]) -> usize {
         Message::SyncStep1(state_vector) => state_vector.iter().count() * size_of::<(ClientId, Clock)>(),
         Message::SyncStep2(update) | Message::Update(update) => update.bytes().len(),
         Message::Awareness(presence) => presence.bytes().len(),
-        Message::QueryAwareness => 0,
+        Message::QueryAwareness | Message::SyncStatus { .. } => 0,
         Message::Denied(reason) => reason.len(),
+        Message::Version(version) => version.len(),
+        Message::Stateless(text) => text.len(),
     });
     bytes.map(|bytes| bytes + MESSAGE_BYTES).sum()
 }

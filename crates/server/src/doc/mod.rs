@@ -28,6 +28,7 @@ pub use counters::Counters;
 pub use directory::{Directory, Drained};
 pub use error::{CloseReason, JoinError, OpenError, SeatClosed};
 pub use handle::{DocHandle, Seat};
+pub(crate) use mailbox::message_bytes;
 
 pub use crate::outbox::Outgoing;
 pub use crate::store::{CompactionPolicy, StoreFaults, StoreStatus};

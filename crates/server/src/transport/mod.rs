@@ -1,6 +1,8 @@
 //! How editors are connected.
 
 mod close;
+mod hocuspocus;
+mod life;
 mod path;
 mod pause;
 mod socket;

@@ -214,7 +214,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             return;
         }
         match why {
-            Close::Silent(_) | Close::Rebuilding | Close::Quarantined | Close::Restart | Close::Text => {
+            Close::Silent(_)
+            | Close::Rebuilding
+            | Close::Quarantined
+            | Close::Restart
+            | Close::Text
+            | Close::Reset(_)
+            | Close::NoToken
+            | Close::Damaged
+            | Close::Revoked => {
                 let _ =
                     timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
             }

@@ -3,6 +3,7 @@
 //! Everything that can fail is done before the 101: a client that is refused by HTTP comes back with growing pauses, while some
 //! that are accepted and then closed come back at once, for ever.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
-use quire_sync_protocol::{DocId, Limits, SessionSetup};
+use quire_sync_protocol::{Dialect, DocId, Limits, SessionSetup};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -22,10 +23,12 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::path::websocket_document;
+use super::hocuspocus::{self, Host};
+use super::life::Keepalive;
+use super::path::{Target, websocket_target};
 use super::pause::{Pauses, Returner};
 use super::socket::Socket;
-use super::ws::{self, Client, End, Keepalive};
+use super::ws::{self, Client, End};
 use crate::accept::{Line, Peer};
 use crate::auth::Policy;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
@@ -110,16 +113,56 @@ impl Upgrades {
             .extensions
             .remove::<OnUpgrade>()
             .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
-        let doc = websocket_document(parts.uri.path())?;
+        match websocket_target(parts.uri.path())? {
+            Target::Document(doc, dialect) => self.accept_one(parts, upgrade, doc, dialect, peer).await?,
+            Target::Hocuspocus => self.accept_many(parts, upgrade, peer).await?,
+        }
+        Ok(response)
+    }
+
+    /// A connection for one document.
+    async fn accept_one(
+        &self,
+        parts: &Parts,
+        upgrade: OnUpgrade,
+        doc: DocId,
+        dialect: Dialect,
+        peer: SocketAddr,
+    ) -> Result<(), ApiError> {
         let access = self.shared.policy.access(&parts.headers, parts.uri.query().unwrap_or_default(), &doc);
         let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
         self.pause(returner).await?;
-        let slot =
-            Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
-        let seat = self.seat(&doc, SessionSetup::anonymous(access)).await?;
+        let slot = self.slot()?;
+        let setup = SessionSetup { access, identity: None, dialect: dialect.clone() };
+        let seat = self.seat(&doc, setup).await?;
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
-        Ok(response)
+        let client = Client { peer, doc, dialect };
+        self.shared.tasks.spawn(connect(upgrade, seat, client, returner, shared, slot));
+        Ok(())
+    }
+
+    /// A connection for documents that are named, and asked for, within it.
+    async fn accept_many(&self, parts: &Parts, upgrade: OnUpgrade, peer: SocketAddr) -> Result<(), ApiError> {
+        let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &"hocuspocus");
+        self.pause(returner).await?;
+        let slot = self.slot()?;
+        let shared = Arc::clone(&self.shared);
+        let host = Arc::new(Host {
+            peer,
+            directory: shared.directory.clone(),
+            policy: shared.policy,
+            headers: parts.headers.clone(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            limits: shared.limits.clone(),
+            keepalive: shared.keepalive,
+            stop: shared.stop.clone(),
+        });
+        self.shared.tasks.spawn(connect_many(upgrade, host, returner, shared, slot));
+        Ok(())
+    }
+
+    fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)
     }
 
     /// Holds back one who keeps coming back with what was refused.
@@ -153,16 +196,8 @@ async fn connect(
     shared: Arc<Shared>,
     slot: OwnedSemaphorePermit,
 ) {
-    // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
-    let Ok(upgraded) = upgrade.await else { return };
-    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
-        warn!(peer = %client.peer, "the connection is of an unknown kind");
-        return;
-    };
-    let line = parts.io.into_inner();
-    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
-    let read = parts.read_buf.to_vec();
-    drop(parts.read_buf);
+    // Dropping the seat is leaving.
+    let Some((line, read)) = taken_over(upgrade, client.peer).await else { return };
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
     let mut socket = Socket::new(line, read, limits.frame_bytes).await;
@@ -172,6 +207,36 @@ async fn connect(
     }
     end.finish(socket).await;
     drop(slot);
+}
+
+/// Waits until the 101 is out, then runs a connection for several documents.
+async fn connect_many(
+    upgrade: OnUpgrade,
+    host: Arc<Host>,
+    returner: Returner,
+    shared: Arc<Shared>,
+    slot: OwnedSemaphorePermit,
+) {
+    let Some((line, read)) = taken_over(upgrade, host.peer).await else { return };
+    let activity = Arc::clone(line.activity());
+    let mut socket = Socket::new(line, read, shared.limits.frame_bytes).await;
+    let end = hocuspocus::run(&mut socket, host, &activity).await;
+    if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
+        shared.pauses.refused(returner, Instant::now());
+    }
+    end.finish(socket).await;
+    drop(slot);
+}
+
+/// The connection when the 101 is out, with what the client has sent since. `None` if the client went away before.
+async fn taken_over(upgrade: OnUpgrade, peer: SocketAddr) -> Option<(Line<TcpStream>, Vec<u8>)> {
+    let upgraded = upgrade.await.ok()?;
+    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
+        warn!(%peer, "the connection is of an unknown kind");
+        return None;
+    };
+    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
 /// Checks the client's part of the handshake and makes ours.

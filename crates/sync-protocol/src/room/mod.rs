@@ -20,7 +20,7 @@ use crate::id::SessionId;
 use crate::limits::Limits;
 use crate::presence::{Presence, PresenceConfig};
 use crate::replica::Replica;
-use crate::session::{Session, SessionSetup};
+use crate::session::{Access, Session, SessionSetup};
 use crate::update::Update;
 use crate::wire::Message;
 use crate::wire::dialect::Dialect;
@@ -181,6 +181,14 @@ impl Room {
             self.confirmations.forget(session);
             self.presence.leave(session, now);
             self.emit_presence();
+        }
+    }
+
+    /// A session may do this from now on.
+    pub fn handle_access(&mut self, session: SessionId, access: Access) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.access = access;
+            session.told_read_only = false;
         }
     }
 
