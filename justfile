@@ -68,6 +68,22 @@ histories count="5000":
     cargo build --package quire-server
     cd tests/interop && QUIRE_HISTORIES={{ count }} node --test --test-timeout=7200000 histories.test.mjs
 
+# Real clients write, the server is killed at random moments, nothing confirmed may be missing: just crash 1000 sled
+crash rounds="100" store="redb":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_CRASH_ROUNDS={{ rounds }} QUIRE_CRASH_STORE={{ store }} \
+        node --test --test-timeout=14400000 crash.test.mjs
+
+# The power fails at every sync of a recorded run of 2,000 operations on redb, in so many ways: just power-cuts 16
+power-cuts ways="8":
+    QUIRE_POWER_CUTS={{ ways }} cargo test --release --package quire-persistence power_cut
+
+# Between every edit and its confirmation lies a sync of the device, by the system calls (needs strace)
+syncs:
+    command -v strace > /dev/null || { echo "install strace (on Debian: apt-get install strace)"; exit 1; }
+    cargo build --package quire-server
+    cd tests/interop && node --test syncs.test.mjs
+
 # The faults that other servers had, in full length (about half an hour): just soak o-03
 soak case="o-":
     cargo build --package quire-server

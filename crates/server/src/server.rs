@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::accept::{self, Edge};
-use crate::auth::Policy;
+use crate::auth::Gate;
 use crate::config::Config;
 use crate::doc::{Directory, DirectoryConfig};
 use crate::http;
@@ -99,14 +99,16 @@ impl Server {
         };
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let policy = Policy::Open;
-        let context = http::Context { directory: directory.clone(), pool: pool(&config, program), policy };
+        let gate = Gate::of(&config.access, config.listen.ip().is_loopback());
+        let context =
+            http::Context { directory: directory.clone(), pool: pool(&config, program), gate: gate.clone() };
         let settings = transport::Settings {
             max_connections: config.max_connections,
             limits: limits(&config),
             keepalive: config.keepalive,
+            refuse: config.access.refuse,
         };
-        let upgrades = Upgrades::new(directory.clone(), policy, settings, tasks.clone(), stop.clone());
+        let upgrades = Upgrades::new(directory.clone(), gate, settings, tasks.clone(), stop.clone());
         let limits = accept::Limits {
             sockets: config.max_connections + OTHER_SOCKETS,
             header_timeout: config.header_timeout,

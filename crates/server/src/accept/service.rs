@@ -7,9 +7,9 @@ use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
-use tracing::debug;
+use tracing::{debug, info};
 
-use crate::http::{ApiError, Response, secure};
+use crate::http::{ApiError, Refused, Response, secure};
 use crate::transport::{self, Upgrades};
 
 /// Where a connection comes from.
@@ -32,10 +32,15 @@ impl Edge {
     }
 
     /// The answer. Never fails: what goes wrong inside is a 500.
-    pub(crate) async fn respond(self, request: ::http::Request<Incoming>, peer: Peer) -> Response {
+    pub(crate) async fn respond(self, mut request: ::http::Request<Incoming>, peer: Peer) -> Response {
+        request.extensions_mut().insert(peer);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let mut response = contained(self.route(request, peer)).await;
+        if let Some(Refused(reason)) = response.extensions_mut().remove() {
+            let status = response.status().as_u16();
+            info!(peer = %peer.0, %method, path, status, "a request was refused: {reason}");
+        }
         debug!(peer = %peer.0, %method, path, status = response.status().as_u16(), "answered");
         secure(response.headers_mut());
         response

@@ -3,12 +3,14 @@
 mod check_config;
 mod serve;
 mod settings;
+mod token;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use settings::SettingArgs;
+use token::TokenCommand;
 
 /// The variable that names the configuration file. Not a setting of its own, since no file can hold it.
 pub(crate) const CONFIG_VARIABLE: &str = "QUIRE_CONFIG";
@@ -31,6 +33,9 @@ enum Command {
     /// Print the configuration that `serve` would run with and where each value comes from, or everything that is wrong
     /// with it.
     CheckConfig(SettingArgs),
+    /// Make tokens, and explain them.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Read documents for a server. The server starts this by itself.
     #[command(hide = true)]
     ViewWorker,
@@ -41,6 +46,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(settings) => serve::run(&settings.raw()),
         Command::CheckConfig(settings) => check_config::run(&settings.raw()),
+        Command::Token(command) => token::run(command),
         Command::ViewWorker => quire_view::run_worker(),
     }
 }

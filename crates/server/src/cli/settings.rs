@@ -19,19 +19,23 @@ pub(super) struct SettingArgs {
 impl SettingArgs {
     /// Everything that was given: in the file, in the environment, as flags.
     pub(super) fn raw(self) -> Raw {
-        let mut raw = Raw::default();
-        let file = self
-            .config
-            .or_else(|| env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
-        if let Some(path) = file {
-            raw.add_file(&path);
-        }
-        raw.add_environment(env::vars_os());
+        let mut raw = base(self.config);
         for (setting, texts) in self.given {
             raw.add_flag(setting, texts);
         }
         raw
     }
+}
+
+/// What the file, this one or else the one of the environment, and the environment give.
+pub(super) fn base(config: Option<PathBuf>) -> Raw {
+    let mut raw = Raw::default();
+    let named = || env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    if let Some(path) = config.or_else(named) {
+        raw.add_file(&path);
+    }
+    raw.add_environment(env::vars_os());
+    raw
 }
 
 impl Args for SettingArgs {
@@ -41,12 +45,17 @@ impl Args for SettingArgs {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help(format!("TOML file with settings [env: {CONFIG_VARIABLE}]"));
-        SETTINGS.iter().fold(command.arg(config), |command, setting| command.arg(arg(setting)))
+        with_flags().fold(command.arg(config), |command, setting| command.arg(arg(setting)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// The settings that have a flag.
+fn with_flags() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
 }
 
 fn arg(setting: &'static Setting) -> Arg {
@@ -60,7 +69,7 @@ fn arg(setting: &'static Setting) -> Arg {
         .help(format!("{}{default}", setting.help))
         .help_heading(setting.group);
     match setting.kind {
-        Kind::Value => arg.action(ArgAction::Set),
+        Kind::Value | Kind::Secret => arg.action(ArgAction::Set),
         Kind::List => arg.action(ArgAction::Append),
         Kind::Switch => {
             arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true")
@@ -77,8 +86,7 @@ impl FromArgMatches for SettingArgs {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         self.config = matches.get_one("config").cloned();
-        self.given = SETTINGS
-            .iter()
+        self.given = with_flags()
             .filter_map(|setting| Some((setting, matches.get_many(setting.key)?.cloned().collect())))
             .collect();
         Ok(())

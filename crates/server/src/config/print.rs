@@ -24,10 +24,17 @@ fn line(raw: &Raw, setting: &Setting) -> (String, String) {
         None if setting.default.is_empty() => (Vec::new(), Place::Default),
         None => (vec![setting.default.to_owned()], Place::Default),
     };
+    if setting.kind == Kind::Secret {
+        let state = if texts.is_empty() { "is not set" } else { "is set and not shown" };
+        return (format!("# {} {state}", setting.key), place.to_string());
+    }
+    if setting.kind == Kind::Value && texts.is_empty() {
+        return (format!("# {} is not set", setting.key), place.to_string());
+    }
     let quoted = |text: &String| toml::Value::from(text.as_str()).to_string();
     let value = match setting.kind {
         Kind::Value if texts.concat().bytes().all(|byte| byte.is_ascii_digit()) => texts.concat(),
-        Kind::Value => quoted(&texts.concat()),
+        Kind::Value | Kind::Secret => quoted(&texts.concat()),
         Kind::Switch => {
             if matches!(texts.concat().as_str(), "true" | "1") { "true" } else { "false" }.to_owned()
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -20,11 +21,27 @@ pub struct Given {
 
 /// Settings as they were given. What is added later counts more, so add the file, the environment and the flags, in
 /// this order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Raw {
     given: BTreeMap<&'static str, Given>,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = self.given.iter().map(|(key, Given { texts, place })| {
+            let secret = Setting::by_key(key).is_none_or(|setting| setting.kind == Kind::Secret);
+            (key, if secret { &[] } else { texts.as_slice() }, place)
+        });
+        let given: Vec<_> = given.collect();
+        let Self { given: _, faults, warnings } = self;
+        f.debug_struct("Raw")
+            .field("given", &given)
+            .field("faults", faults)
+            .field("warnings", warnings)
+            .finish()
+    }
 }
 
 impl Raw {
@@ -84,7 +101,7 @@ impl Raw {
             };
             let texts = match setting.kind {
                 Kind::List => text.split(',').map(|part| part.trim().to_owned()).collect(),
-                Kind::Value | Kind::Switch => vec![text],
+                Kind::Value | Kind::Switch | Kind::Secret => vec![text],
             };
             self.give(setting, Given { texts, place });
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use quire_persistence::{StoreSpec, StoreSpecError};
 use tracing_subscriber::filter::Targets;
 
+use super::access::Access;
 use super::fault::{Fault, Faults, Place};
 use super::raw::{Given, Raw};
 use super::setting::Setting;
@@ -25,6 +26,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) listen: SocketAddr,
+    pub(crate) access: Access,
     pub(crate) store: StoreSpec,
     pub(crate) idle_unload: Duration,
     pub(crate) keepalive: Duration,
@@ -49,18 +51,20 @@ impl Config {
     pub fn resolve(raw: &Raw) -> Result<Self, Faults> {
         let mut reader = Reader { raw, faults: raw.faults().to_vec() };
         let listen = reader.value("listen", value::address);
-        let allow_anonymous = reader.value("allow_anonymous", value::switch);
-        if !listen.ip().is_loopback() && !allow_anonymous {
+        let access = reader.access();
+        if !listen.ip().is_loopback() && !access.allow_anonymous && !access.has_keys() {
             reader.fault(
                 "listen",
-                "other machines can reach this address, and nobody is asked who they are: listen on a loopback address \
-                 such as 127.0.0.1:1234, or let everyone read and write with --allow-anonymous"
+                "other machines can reach this address, and nobody is asked who they are: demand tokens with \
+                 QUIRE_AUTH_SECRET, listen on a loopback address such as 127.0.0.1:1234, or let everyone read and write \
+                 with --allow-anonymous"
                     .to_owned(),
             );
         }
         let data = reader.value("data", directory);
         let config = Self {
             listen,
+            access,
             store: reader.value("store", |text| store(text).map(|spec| spec.within(&data))),
             idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
@@ -100,14 +104,14 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Takes values out of the raw settings and collects what is wrong with them.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     raw: &'a Raw,
     faults: Vec<Fault>,
 }
 
 impl Reader<'_> {
     /// The value of this setting. After a fault it is the default, so that the remaining settings can be looked at.
-    fn value<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    pub(super) fn value<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let setting = setting(key);
         if let Some(Given { texts, place }) = self.raw.given(setting) {
             match parse(&texts.concat()) {
@@ -122,8 +126,21 @@ impl Reader<'_> {
         parse(setting.default).expect("the default is valid")
     }
 
+    /// The value of a setting without a default, if one is given. After a fault there is none.
+    pub(super) fn optional<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let setting = setting(key);
+        let Given { texts, place } = self.raw.given(setting)?;
+        match parse(&texts.concat()) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.faults.push(fault(setting, place, message));
+                None
+            }
+        }
+    }
+
     /// A fault of this setting that shows only beside others.
-    fn fault(&mut self, key: &str, message: String) {
+    pub(super) fn fault(&mut self, key: &str, message: String) {
         let setting = setting(key);
         let place = self.raw.given(setting).map_or(&Place::Default, |given| &given.place);
         self.faults.push(fault(setting, place, message));

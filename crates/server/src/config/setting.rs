@@ -9,6 +9,8 @@ pub enum Kind {
     Switch,
     /// Several values: the flag repeated, a comma-separated variable, or an array in the file.
     List,
+    /// A value that is never shown. It has no flag, since other users of the machine see the command line.
+    Secret,
 }
 
 /// One setting.
@@ -61,8 +63,48 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Switch,
         placeholder: "BOOL",
         default: "false",
-        help: "Let everyone read and write although the address is reachable from other machines",
-        group: "Serving",
+        help: "Let those who show no token read and write, even where other machines reach the address",
+        group: "Access",
+    },
+    Setting {
+        key: "auth_secret",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: "",
+        help: "The secret that tokens are signed with (HS256)",
+        group: "Access",
+    },
+    Setting {
+        key: "auth_secret_file",
+        kind: Kind::Value,
+        placeholder: "FILE",
+        default: "",
+        help: "File with the secret that tokens are signed with (HS256)",
+        group: "Access",
+    },
+    Setting {
+        key: "auth_audience",
+        kind: Kind::Value,
+        placeholder: "TEXT",
+        default: "",
+        help: "Whom tokens must be for (aud)",
+        group: "Access",
+    },
+    Setting {
+        key: "auth_issuer",
+        kind: Kind::Value,
+        placeholder: "TEXT",
+        default: "",
+        help: "Who must have made tokens (iss)",
+        group: "Access",
+    },
+    Setting {
+        key: "refuse",
+        kind: Kind::Value,
+        placeholder: "HOW",
+        default: "http",
+        help: "How editors without a right are refused: http (401 or 403), or close (4401 or 4403)",
+        group: "Access",
     },
     Setting {
         key: "data",
@@ -207,12 +249,11 @@ mod tests {
         let document = include_str!("../../OPERATIONS.md");
         for setting in SETTINGS {
             let default = if setting.default.is_empty() { "none" } else { setting.default };
-            let row = format!(
-                "| `--{}` | `{}` | `{}` | `{default}` |",
-                setting.flag(),
-                setting.variable(),
-                setting.key
-            );
+            let flag = match setting.kind {
+                Kind::Secret => "none".to_owned(),
+                Kind::Value | Kind::Switch | Kind::List => format!("`--{}`", setting.flag()),
+            };
+            let row = format!("| {flag} | `{}` | `{}` | `{default}` |", setting.variable(), setting.key);
             assert!(document.contains(&row), "OPERATIONS.md has no row that starts with {row}");
         }
     }

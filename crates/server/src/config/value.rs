@@ -48,6 +48,11 @@ pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<D
     within(duration, bounds, text, ShownDuration)
 }
 
+/// A number with a unit, up to ten years.
+pub(crate) fn any_duration(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_secs(1)..=Duration::from_hours(24 * 3650))
+}
+
 /// A number of bytes, with a unit or without, within bounds.
 pub(super) fn bytes(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, String> {
     let expected =

@@ -3,15 +3,15 @@
 //! The document is read by a worker process from a copy of its bytes, so a document that is large, or that cannot be
 //! read at all, delays nobody who edits it.
 
-use ::http::HeaderMap;
-use quire_sync_protocol::{Access, DocId};
+use quire_sync_protocol::DocId;
 use quire_view::{Content, ContentRequest, ViewError};
 use tracing::warn;
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-use super::{ApiError, Context, Response, StatusCode, error, reading};
+use super::{ApiError, Context, Response, StatusCode, caller, error, reading};
+use crate::auth::{Caller, Right};
 use crate::doc::OpenError;
 use crate::transport;
 
@@ -27,12 +27,12 @@ pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     reading()
         .and(warp::path::full())
         .and(query)
-        .and(warp::header::headers_cloned())
-        .and_then(move |path: FullPath, query: String, headers: HeaderMap| {
+        .and(caller())
+        .and_then(move |path: FullPath, query: String, caller: Caller| {
             let context = context.clone();
             async move {
                 let Some(segment) = name(path.as_str()) else { return Err(warp::reject::not_found()) };
-                Ok(answer(&context, segment, &query, &headers).await.unwrap_or_else(ApiError::into_response))
+                Ok(answer(&context, segment, &query, &caller).await.unwrap_or_else(ApiError::into_response))
             }
         })
         .boxed()
@@ -42,13 +42,11 @@ async fn answer(
     context: &Context,
     segment: &str,
     query: &str,
-    headers: &HeaderMap,
+    caller: &Caller,
 ) -> Result<Response, ApiError> {
     let doc = transport::document(segment)?;
+    context.gate.check(caller, &doc, Right::Read).await?;
     let request = request(query)?;
-    match context.policy.access(headers, query, &doc) {
-        Access::Read | Access::Write => {}
-    }
     let update = context.directory.snapshot(&doc).await.map_err(|error| not_opened(&doc, &error))?;
     let update = update.ok_or(ApiError::UnknownDocument)?;
     let content = context.pool.content(update.bytes().clone(), request).await;

@@ -1,5 +1,6 @@
 //! What clients are told when something goes wrong.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -54,7 +55,20 @@ pub(crate) enum ApiError {
     BadHandshake(&'static str),
     #[error("this server speaks version 13 of the WebSocket protocol")]
     BadWebSocketVersion,
+    /// Nobody is known by what the request shows. Holds why, for the log.
+    #[error("this needs a valid token")]
+    Unauthorized(String),
+    /// Somebody is known who may not do this. Holds who and what, for the log.
+    #[error("you may not do this")]
+    Forbidden(String),
+    /// Whoever would know who this is cannot be asked. Holds why, for the log.
+    #[error("it cannot be found out at present who you are, try again in a moment")]
+    CannotAuthorize(String),
 }
+
+/// Stands beside an answer that refuses somebody: why, for the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(pub(crate) String);
 
 /// How long clients are asked to wait before they try again, where that may help.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -82,6 +96,19 @@ impl ApiError {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::BadHandshake(_) => (StatusCode::BAD_REQUEST, "bad_handshake"),
             Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::CannotAuthorize(_) => (StatusCode::SERVICE_UNAVAILABLE, "cannot_authorize"),
+        }
+    }
+
+    /// Why, for the log: what the client is told, or more where the client is not told.
+    pub(crate) fn for_log(&self) -> Cow<'_, str> {
+        match self {
+            Self::Unauthorized(reason) | Self::Forbidden(reason) | Self::CannotAuthorize(reason) => {
+                reason.as_str().into()
+            }
+            other => other.to_string().into(),
         }
     }
 
@@ -99,10 +126,14 @@ impl ApiError {
         let (status, code) = self.status_and_code();
         let body = Body { error: Details { code, message: self.to_string() } };
         let mut response = json(status, &body);
+        if let Self::Unauthorized(reason) | Self::Forbidden(reason) | Self::CannotAuthorize(reason) = &self {
+            response.extensions_mut().insert(Refused(reason.clone()));
+        }
         let mut set = |name: HeaderName, value| {
             response.headers_mut().insert(name, value);
         };
         match self {
+            Self::Unauthorized(_) => set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Self::MethodNotAllowed { allow } => set(header::ALLOW, HeaderValue::from_static(allow)),
             Self::BadWebSocketVersion => {
                 set(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

@@ -14,10 +14,10 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, Refused};
 
-use crate::accept::Routes;
-use crate::auth::Policy;
+use crate::accept::{Peer, Routes};
+use crate::auth::{Caller, Gate};
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -28,7 +28,7 @@ pub(crate) type Response = warp::reply::Response;
 pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
-    pub(crate) policy: Policy,
+    pub(crate) gate: Gate,
 }
 
 /// All routes, with an answer for whatever matches none.
@@ -48,6 +48,16 @@ fn reading() -> BoxedFilter<()> {
             }
         })
         .untuple_one()
+        .boxed()
+}
+
+/// Who sends the request, for [`Gate::check`].
+fn caller() -> BoxedFilter<(Caller,)> {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::header::headers_cloned()
+        .and(query)
+        .and(warp::ext::get::<Peer>())
+        .map(|headers: HeaderMap, query: String, Peer(peer)| Caller::new(peer, &headers, &query))
         .boxed()
 }
 

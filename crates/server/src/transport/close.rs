@@ -37,8 +37,10 @@ pub(crate) enum Close {
     NoToken,
     /// 1011: what is stored of the document is damaged; an operator has to look at it. Said to one document.
     Damaged,
-    /// 1008: the client's right to the document has ended. Said to one document.
-    Revoked,
+    /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
+    Unauthorized,
+    /// 4403: the client has no right on the document.
+    Forbidden,
 }
 
 /// A reason has at most this many bytes: what a close frame holds beside the code.
@@ -52,11 +54,12 @@ impl Close {
             Self::Malformed(_) => 1002,
             Self::Text => 1003,
             Self::TooBig(_) => 1009,
-            Self::Revoked => 1008,
             Self::Rebuilding | Self::Quarantined | Self::Damaged => 1011,
             Self::Restart => 1012,
             Self::Reset(_) => 4205,
             Self::NoToken => 4408,
+            Self::Unauthorized => 4401,
+            Self::Forbidden => 4403,
         }
     }
 
@@ -67,11 +70,12 @@ impl Close {
             Self::Malformed(what) | Self::TooBig(what) | Self::Reset(what) => what.clone().into(),
             Self::NoToken => "no document was opened in time".into(),
             Self::Damaged => "the document cannot be loaded".into(),
-            Self::Revoked => "the right to this document has ended".into(),
             Self::Text => "messages are binary, a text frame was received".into(),
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
+            Self::Unauthorized => "this needs a valid token".into(),
+            Self::Forbidden => "you may not do this".into(),
         }
     }
 
@@ -88,8 +92,15 @@ impl Close {
             | Self::Reset(_)
             | Self::NoToken
             | Self::Damaged
-            | Self::Revoked => false,
+            | Self::Unauthorized
+            | Self::Forbidden => false,
         }
+    }
+
+    /// Whether no new attempt can cure it: it takes another token, or a right.
+    #[cfg(test)]
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Forbidden)
     }
 
     /// The frame that says so.
@@ -126,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_in_the_manual_and_none_sends_clients_away_for_good() {
+    fn every_code_is_in_the_manual_and_only_lost_rights_send_clients_away_for_good() {
         let manual = include_str!("../../OPERATIONS.md");
         let all = [
             Close::Silent(Duration::from_secs(45)),
@@ -139,12 +150,14 @@ mod tests {
             Close::Reset("x".into()),
             Close::NoToken,
             Close::Damaged,
-            Close::Revoked,
+            Close::Unauthorized,
+            Close::Forbidden,
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
             let is_for_hocuspocus = matches!(close, Close::NoToken);
-            assert_eq!((4400..4500).contains(&close.code()), is_for_hocuspocus, "{close:?}");
+            let is_for_good = close.is_for_good() || is_for_hocuspocus;
+            assert_eq!((4400..4500).contains(&close.code()), is_for_good, "{close:?}");
         }
     }
 

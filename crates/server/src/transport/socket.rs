@@ -222,7 +222,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Reset(_)
             | Close::NoToken
             | Close::Damaged
-            | Close::Revoked => {
+            | Close::Unauthorized
+            | Close::Forbidden => {
                 let _ =
                     timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
             }

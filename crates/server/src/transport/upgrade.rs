@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
+use http::{Request, Uri};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::close::Close;
 use super::hocuspocus::{self, Host};
 use super::life::Keepalive;
 use super::path::{Target, websocket_target};
@@ -30,13 +31,20 @@ use super::pause::{Pauses, Returner};
 use super::socket::Socket;
 use super::ws::{self, Client, End};
 use crate::accept::{Line, Peer};
-use crate::auth::Policy;
+use crate::auth::{Caller, Gate, Right, token_of_subprotocol};
+use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
-use crate::http::{ApiError, Response};
+use crate::http::{ApiError, Refused, Response};
 use crate::tasks::Tasks;
 
 /// How long a document may take to be loaded before the client is told to come back.
 const OPEN_WAIT: Duration = Duration::from_secs(20);
+
+/// Connections that may be refused by a close code at the same time; further ones are refused by HTTP.
+const TURNED_AWAY: usize = 256;
+
+/// Largest message of a client that is being refused. None is of interest.
+const REFUSED_BYTES: usize = 64 << 10;
 
 /// Bounds on editors' connections.
 #[derive(Clone, Debug)]
@@ -44,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) max_connections: usize,
     pub(crate) limits: Limits,
     pub(crate) keepalive: Duration,
+    pub(crate) refuse: Refuse,
 }
 
 /// Makes editors' connections of requests. Cheap to clone.
@@ -55,12 +64,15 @@ pub(crate) struct Upgrades {
 #[derive(Debug)]
 struct Shared {
     directory: Directory,
-    policy: Policy,
+    gate: Gate,
     /// One permit for each editor that may be connected.
     slots: Arc<Semaphore>,
     limits: Limits,
     keepalive: Keepalive,
     pauses: Pauses,
+    refuse: Refuse,
+    /// One permit for each connection that may be accepted only to be refused.
+    turned_away: Arc<Semaphore>,
     /// Where connections live after their handshake.
     tasks: Tasks,
     stop: CancellationToken,
@@ -75,18 +87,20 @@ impl Upgrades {
     /// Connections run in `tasks` and end after `stop`.
     pub(crate) fn new(
         directory: Directory,
-        policy: Policy,
+        gate: Gate,
         settings: Settings,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Self {
         let shared = Shared {
             directory,
-            policy,
+            gate,
             slots: Arc::new(Semaphore::new(settings.max_connections)),
             limits: settings.limits,
             keepalive: Keepalive(settings.keepalive),
             pauses: Pauses::default(),
+            refuse: settings.refuse,
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             tasks,
             stop,
         };
@@ -101,8 +115,11 @@ impl Upgrades {
             Ok(response) => response,
             Err(error) => {
                 let (status, code) = error.status_and_code();
-                info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {error}");
-                error.into_response()
+                info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {}", error.for_log());
+                let mut response = error.into_response();
+                // It has its line.
+                response.extensions_mut().remove::<Refused>();
+                response
             }
         }
     }
@@ -114,10 +131,14 @@ impl Upgrades {
             .remove::<OnUpgrade>()
             .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
         match websocket_target(parts.uri.path())? {
-            Target::Document(doc, dialect) => self.accept_one(parts, upgrade, doc, dialect, peer).await?,
-            Target::Hocuspocus => self.accept_many(parts, upgrade, peer).await?,
+            Target::Document(doc, dialect) => {
+                self.accept_one(parts, upgrade, response, doc, dialect, peer).await
+            }
+            Target::Hocuspocus => {
+                self.accept_many(parts, upgrade, peer).await?;
+                Ok(response)
+            }
         }
-        Ok(response)
     }
 
     /// A connection for one document.
@@ -125,20 +146,24 @@ impl Upgrades {
         &self,
         parts: &Parts,
         upgrade: OnUpgrade,
+        response: Response,
         doc: DocId,
         dialect: Dialect,
         peer: SocketAddr,
-    ) -> Result<(), ApiError> {
-        let access = self.shared.policy.access(&parts.headers, parts.uri.query().unwrap_or_default(), &doc);
+    ) -> Result<Response, ApiError> {
+        let caller = Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default());
+        let permit = match self.shared.gate.check(&caller, &doc, Right::Read).await {
+            Ok(permit) => permit,
+            Err(error) => return self.turn_away(upgrade, response, error, &parts.uri, peer),
+        };
         let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
         self.pause(returner).await?;
         let slot = self.slot()?;
-        let setup = SessionSetup { access, identity: None, dialect: dialect.clone() };
-        let seat = self.seat(&doc, setup).await?;
+        let seat = self.seat(&doc, permit.setup(dialect.clone())).await?;
         let shared = Arc::clone(&self.shared);
         let client = Client { peer, doc, dialect };
         self.shared.tasks.spawn(connect(upgrade, seat, client, returner, shared, slot));
-        Ok(())
+        Ok(response)
     }
 
     /// A connection for documents that are named, and asked for, within it.
@@ -148,11 +173,9 @@ impl Upgrades {
         let slot = self.slot()?;
         let shared = Arc::clone(&self.shared);
         let host = Arc::new(Host {
-            peer,
+            caller: Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default()),
             directory: shared.directory.clone(),
-            policy: shared.policy,
-            headers: parts.headers.clone(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
+            gate: shared.gate.clone(),
             limits: shared.limits.clone(),
             keepalive: shared.keepalive,
             stop: shared.stop.clone(),
@@ -163,6 +186,31 @@ impl Upgrades {
 
     fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)
+    }
+
+    /// Refuses by HTTP or, if that is wanted and not too many are being refused so, by a close code.
+    fn turn_away(
+        &self,
+        upgrade: OnUpgrade,
+        response: Response,
+        error: ApiError,
+        uri: &Uri,
+        peer: SocketAddr,
+    ) -> Result<Response, ApiError> {
+        let why = match (self.shared.refuse, &error) {
+            (Refuse::Close, ApiError::Unauthorized(_)) => Close::Unauthorized,
+            (Refuse::Close, ApiError::Forbidden(_)) => Close::Forbidden,
+            (Refuse::Http | Refuse::Close, _) => return Err(error),
+        };
+        let Ok(place) = Arc::clone(&self.shared.turned_away).try_acquire_owned() else { return Err(error) };
+        info!(%peer, path = uri.path(), code = why.code(), "a connection was refused: {}", error.for_log());
+        self.shared.tasks.spawn(async move {
+            if let Ok((line, read)) = taken_over(upgrade).await {
+                Socket::new(line, read, REFUSED_BYTES).await.close(&why).await;
+            }
+            drop(place);
+        });
+        Ok(response)
     }
 
     /// Holds back one who keeps coming back with what was refused.
@@ -196,8 +244,8 @@ async fn connect(
     shared: Arc<Shared>,
     slot: OwnedSemaphorePermit,
 ) {
-    // Dropping the seat is leaving.
-    let Some((line, read)) = taken_over(upgrade, client.peer).await else { return };
+    // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
+    let Ok((line, read)) = taken_over(upgrade).await else { return };
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
     let mut socket = Socket::new(line, read, limits.frame_bytes).await;
@@ -217,7 +265,7 @@ async fn connect_many(
     shared: Arc<Shared>,
     slot: OwnedSemaphorePermit,
 ) {
-    let Some((line, read)) = taken_over(upgrade, host.peer).await else { return };
+    let Ok((line, read)) = taken_over(upgrade).await else { return };
     let activity = Arc::clone(line.activity());
     let mut socket = Socket::new(line, read, shared.limits.frame_bytes).await;
     let end = hocuspocus::run(&mut socket, host, &activity).await;
@@ -228,16 +276,19 @@ async fn connect_many(
     drop(slot);
 }
 
-/// The connection when the 101 is out, with what the client has sent since. `None` if the client went away before.
-async fn taken_over(upgrade: OnUpgrade, peer: SocketAddr) -> Option<(Line<TcpStream>, Vec<u8>)> {
-    let upgraded = upgrade.await.ok()?;
+/// Waits until the 101 is out. Gives the connection, and what the client has sent since.
+async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<TcpStream>, Vec<u8>), Gone> {
+    let upgraded = upgrade.await.map_err(|_| Gone)?;
     let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
-        warn!(%peer, "the connection is of an unknown kind");
-        return None;
+        warn!("a connection is of an unknown kind");
+        return Err(Gone);
     };
     // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
-    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
+
+/// The client went away.
+struct Gone;
 
 /// Checks the client's part of the handshake and makes ours.
 fn handshake(parts: &Parts) -> Result<Response, ApiError> {
@@ -260,8 +311,11 @@ fn handshake(parts: &Parts) -> Result<Response, ApiError> {
         _ => ApiError::BadHandshake("this is no WebSocket handshake"),
     })?;
     let mut response = response.map(Into::into);
-    // A client that offers subprotocols fails if none is chosen. The dialect is told by the path, so any will do.
-    if let Some(protocol) = list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL).next() {
+    // A client that offers subprotocols fails if none is chosen. The dialect is told by the path, so any will do; one that
+    // holds a token only if there is no other.
+    let offered = || list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    let plain = offered().find(|protocol| token_of_subprotocol(protocol).is_none());
+    if let Some(protocol) = plain.or_else(|| offered().next()) {
         let protocol = HeaderValue::from_str(protocol)
             .map_err(|_| ApiError::BadHandshake("the header Sec-WebSocket-Protocol is no list of names"))?;
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);

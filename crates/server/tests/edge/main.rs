@@ -7,6 +7,7 @@
     reason = "a test that cannot go on is to panic, in its helpers as well"
 )]
 
+mod access;
 mod client;
 mod command;
 mod connections;
@@ -20,3 +21,4 @@ mod names;
 mod process;
 mod server;
 mod shutdown;
+mod token;

@@ -13,6 +13,8 @@ pub(super) struct Disk(Arc<Mutex<State>>);
 struct State {
     content: Vec<u8>,
     capacity: u64,
+    /// What the engine is told instead of its real size.
+    claimed: Option<u64>,
     journal: Vec<Action>,
 }
 
@@ -33,7 +35,13 @@ impl Disk {
     }
 
     fn holding(content: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(State { content, capacity: u64::MAX, journal: Vec::new() })))
+        let state = State { content, capacity: u64::MAX, claimed: None, journal: Vec::new() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// A disk with the same content and nothing in its past.
+    pub(super) fn copy(&self) -> Self {
+        Self::holding(self.state().content.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -45,6 +53,17 @@ impl Disk {
         self.state().capacity = bytes;
     }
 
+    /// Has the engine write as it does into a file of this size.
+    pub(super) fn claim_size(&self, bytes: u64) {
+        self.state().claimed = Some(bytes);
+    }
+
+    /// The size that decides how the engine writes.
+    pub(super) fn claimed_size(&self) -> u64 {
+        let state = self.state();
+        state.claimed.unwrap_or(state.content.len() as u64)
+    }
+
     pub(super) fn size(&self) -> u64 {
         self.state().content.len() as u64
     }
@@ -54,32 +73,83 @@ impl Disk {
         self.state().journal.len()
     }
 
-    /// Whether this action is a sync.
-    pub(super) fn is_sync(&self, action: usize) -> bool {
-        matches!(self.state().journal[action], Action::Sync)
+    /// Goes through everything that was done to `before`, a copy of this disk from before its first action, and stops
+    /// before each sync: there most is at stake.
+    pub(super) fn cuts(&self, before: &Self) -> Cuts {
+        let journal = self.state().journal.clone();
+        Cuts { journal, synced: before.state().content.clone(), safe: 0, next: 0 }
+    }
+}
+
+/// The moments before each sync of a disk's past.
+pub(super) struct Cuts {
+    journal: Vec<Action>,
+    /// What is safe: the actions up to `safe`.
+    synced: Vec<u8>,
+    safe: usize,
+    /// The first action after the last sync.
+    next: usize,
+}
+
+/// A moment at which the power may fail.
+pub(super) struct Cut<'a> {
+    /// The action that does not happen any more: a sync, or the end.
+    pub(super) action: usize,
+    synced: &'a [u8],
+    unsynced: &'a [Action],
+}
+
+impl Cuts {
+    /// The next moment; the last one is the end of the recording.
+    pub(super) fn next(&mut self) -> Option<Cut<'_>> {
+        let following = self.journal.get(self.next..)?;
+        for action in &self.journal[self.safe..self.next] {
+            apply(&mut self.synced, action);
+        }
+        self.safe = self.next;
+        let length = following.iter().position(|action| matches!(action, Action::Sync));
+        let unsynced = &following[..length.unwrap_or(following.len())];
+        let action = self.safe + unsynced.len();
+        self.next = action + 1;
+        Some(Cut { action, synced: &self.synced, unsynced })
+    }
+}
+
+impl Cut<'_> {
+    /// How many writes are at stake.
+    pub(super) fn at_stake(&self) -> usize {
+        self.unsynced.len()
     }
 
-    /// What is on the device if the power fails before this action: everything up to the last sync, and of what followed
-    /// only the sectors for which `survives` says so.
-    pub(super) fn after_power_cut(&self, action: usize, mut survives: impl FnMut() -> bool) -> Self {
-        let state = self.state();
-        let before = &state.journal[..action];
-        let synced = before.iter().rposition(|action| matches!(action, Action::Sync)).map_or(0, |at| at + 1);
-        let mut content = Vec::new();
-        for (number, action) in before.iter().enumerate() {
+    /// What is on the device afterwards: everything up to the last sync, and of what followed the sectors for which
+    /// `survives` says so. It is asked with the number of the write.
+    pub(super) fn disk(&self, mut survives: impl FnMut(usize) -> bool) -> Disk {
+        let mut content = self.synced.to_vec();
+        for (number, action) in self.unsynced.iter().enumerate() {
             match action {
-                Action::SetLen(len) if number < synced || survives() => content.resize(usize_from(*len), 0),
                 Action::Write(offset, data) => {
                     for (sector, data) in data.chunks(SECTOR).enumerate() {
-                        if number < synced || survives() {
+                        if survives(number) {
                             put(&mut content, usize_from(*offset) + sector * SECTOR, data);
                         }
                     }
                 }
-                Action::SetLen(_) | Action::Sync => {}
+                Action::SetLen(_) | Action::Sync => {
+                    if survives(number) {
+                        apply(&mut content, action);
+                    }
+                }
             }
         }
-        Self::holding(content)
+        Disk::holding(content)
+    }
+}
+
+fn apply(content: &mut Vec<u8>, action: &Action) {
+    match action {
+        Action::SetLen(len) => content.resize(usize_from(*len), 0),
+        Action::Write(offset, data) => put(content, usize_from(*offset), data),
+        Action::Sync => {}
     }
 }
 

@@ -1,16 +1,18 @@
 //! What becomes of each document of a connection: opened, entered, left, closed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::FutureExt as _;
 use quire_sync_protocol::wire::hocuspocus::{Address, Body, Token};
 use quire_sync_protocol::{Access, Message, StateVector};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::super::close::Close;
 use super::Connection;
-use super::host::{Denial, Opened};
+use super::host::{Denial, Granted, Opened};
 use super::places::{Key, Open, State};
 use crate::doc::{Seat, SeatClosed};
 
@@ -19,6 +21,16 @@ const LOGGED: u32 = 5;
 
 /// What Hocuspocus answers a client that leaves a document.
 const PROVIDER_INITIATED: &str = "provider_initiated";
+
+/// A client is asked for another token so long before its own ends, or when half of what is left has passed.
+const ASK_BEFORE: Duration = Duration::from_secs(30);
+
+/// When to ask for another token in place of one that ends then.
+fn ask_before(until: Instant) -> Instant {
+    let now = Instant::now();
+    let left = until.saturating_duration_since(now);
+    now + left.saturating_sub(ASK_BEFORE).max(left / 2)
+}
 
 impl Connection {
     /// Takes what a frame says.
@@ -44,7 +56,7 @@ impl Connection {
     fn enter(&mut self, address: &Address) -> Option<Key> {
         let key = self.places.enter(address);
         if key.is_none() {
-            self.refuse(address, &Denial::TOO_MANY);
+            self.refuse(address, &Denial::too_many());
         }
         key
     }
@@ -67,7 +79,7 @@ impl Connection {
             State::Outside { .. } => self.places.wait(key, message),
             State::Closed { told } => {
                 if !std::mem::replace(told, true) {
-                    self.refuse(address, &Denial::PERMISSION);
+                    self.refuse(address, &Denial::permission("the document is closed to it"));
                 }
             }
         }
@@ -91,7 +103,7 @@ impl Connection {
                 }
                 open.checking = true;
                 open.token.clone_from(&token);
-                let checking = Arc::clone(&self.host).check(address, token, open.left.clone());
+                let checking = Arc::clone(&self.host).check(address, token, open.left.clone(), open.granted);
                 self.openings.push(async move { (key, checking.await) }.boxed());
             }
         }
@@ -109,8 +121,8 @@ impl Connection {
         let Some(place) = self.places.get_mut(key) else { return };
         let address = place.address.clone();
         match opened {
-            Opened::Seated(seat, access) => self.seated(key, &address, seat, access),
-            Opened::Checked(access) => self.checked(key, &address, access),
+            Opened::Seated(seat, granted) => self.seated(key, &address, seat, granted),
+            Opened::Checked(granted) => self.checked(key, &address, granted),
             Opened::Refused(denial) => match &mut place.state {
                 State::Opening { next: Some(_), .. } => {
                     let outside = State::Outside { refused: true };
@@ -124,7 +136,10 @@ impl Connection {
                     self.places.set(key, State::Outside { refused: true });
                     self.refuse(&address, &denial);
                 }
-                State::Open(_) => self.close_place(key, &Close::Revoked),
+                State::Open(_) => {
+                    self.note_refusal(&address, &denial.why);
+                    self.close_place(key, &Close::Unauthorized);
+                }
                 State::Outside { .. } | State::Closed { .. } => {}
             },
             Opened::Closed(close) => self.close_place(key, &close),
@@ -132,15 +147,16 @@ impl Connection {
         }
     }
 
-    fn seated(&mut self, key: Key, address: &Address, seat: Seat, access: Access) {
+    fn seated(&mut self, key: Key, address: &Address, seat: Seat, granted: Granted) {
         let Some(place) = self.places.get_mut(key) else { return };
         let State::Opening { token, next, left, before } = &mut place.state else { return };
-        debug!(session = %seat.session(), peer = %self.host.peer, doc = address.document(), "an editor is connected");
+        debug!(session = %seat.session(), peer = %self.host.caller.peer, doc = address.document(), "an editor is connected");
         let (seat, left, before) = (Arc::new(seat), left.clone(), *before);
         let (token, next) = (token.clone(), next.take());
         let open = Open {
             seat: Arc::clone(&seat),
-            access,
+            granted,
+            asks: granted.until.map(ask_before),
             token,
             checking: false,
             next: None,
@@ -149,8 +165,8 @@ impl Connection {
         };
         self.places.set(key, State::Open(open));
         self.opened += 1;
-        if before != Some(access) {
-            self.tell(address, Body::Authenticated(access));
+        if before != Some(granted.access) {
+            self.tell(address, Body::Authenticated(granted.access));
         }
         if before.is_some() {
             // The client does not know that it has a new session: it is brought up to date as if it had asked, and
@@ -165,19 +181,34 @@ impl Connection {
         }
     }
 
-    fn checked(&mut self, key: Key, address: &Address, access: Access) {
+    fn checked(&mut self, key: Key, address: &Address, granted: Granted) {
         let Some(place) = self.places.get_mut(key) else { return };
         let State::Open(open) = &mut place.state else { return };
         open.checking = false;
         let next = open.next.take();
-        if open.access != access {
-            open.access = access;
-            open.seat.set_access(access);
-            self.tell(address, Body::Authenticated(access));
+        let before = std::mem::replace(&mut open.granted, granted);
+        if before.expires != granted.expires {
+            open.asks = granted.until.map(ask_before);
+        }
+        if before.access != granted.access {
+            open.seat.set_access(granted.access);
+            self.tell(address, Body::Authenticated(granted.access));
         }
         if let Some(next) = next {
             self.take_token(key, next);
         }
+    }
+
+    /// A token ends soon, or now.
+    pub(super) fn token_ends(&mut self, key: Key, now: Instant) {
+        let Some(place) = self.places.get_mut(key) else { return };
+        let State::Open(open) = &mut place.state else { return };
+        if open.granted.until.is_some_and(|until| until <= now) {
+            return self.close_place(key, &Close::Unauthorized);
+        }
+        open.asks = None;
+        let address = place.address.clone();
+        self.tell(&address, Body::TokenRequest);
     }
 
     /// Waits for what the document has for the client.
@@ -233,7 +264,7 @@ impl Connection {
         let Some(place) = self.places.get_mut(key) else { return };
         if let State::Open(open) = &place.state {
             open.left.cancel();
-            let (token, access) = (open.token.clone(), open.access);
+            let (token, access) = (open.token.clone(), open.granted.access);
             self.start_opening(key, token, Some(access));
         }
     }
@@ -295,14 +326,14 @@ impl Connection {
     }
 
     fn refuse(&mut self, address: &Address, denial: &Denial) {
-        self.note_refusal(address, denial.0);
-        self.tell(address, Body::Refused(denial.0.into()));
+        self.note_refusal(address, &denial.why);
+        self.tell(address, Body::Refused(denial.code.into()));
     }
 
     fn note_refusal(&mut self, address: &Address, why: &str) {
         self.refused = self.refused.saturating_add(1);
         if self.refused <= LOGGED {
-            info!(peer = %self.host.peer, %address, "a document was refused: {why}");
+            info!(peer = %self.host.caller.peer, %address, "a document was refused: {why}");
         }
     }
 }

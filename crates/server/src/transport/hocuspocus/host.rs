@@ -1,20 +1,20 @@
 //! Opening documents for a connection.
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
 use quire_sync_protocol::wire::hocuspocus::{Address, Token};
 use quire_sync_protocol::{Access, Dialect, DocId, Limits, SessionSetup};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::super::close::Close;
 use super::super::life::Keepalive;
-use crate::auth::Policy;
+use crate::auth::{self, Caller, Gate, Right};
 use crate::doc::{Directory, JoinError, OpenError, Seat};
+use crate::http::ApiError;
 
 /// How long a document may take to be opened in one attempt.
 const OPEN_WAIT: Duration = Duration::from_secs(20);
@@ -28,11 +28,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// What a connection works with.
 #[derive(Debug)]
 pub(in crate::transport) struct Host {
-    pub(in crate::transport) peer: SocketAddr,
+    /// Who has made the connection, and what it showed.
+    pub(in crate::transport) caller: Caller,
     pub(in crate::transport) directory: Directory,
-    pub(in crate::transport) policy: Policy,
-    pub(in crate::transport) headers: HeaderMap,
-    pub(in crate::transport) query: String,
+    pub(in crate::transport) gate: Gate,
     pub(in crate::transport) limits: Limits,
     pub(in crate::transport) keepalive: Keepalive,
     pub(in crate::transport) stop: CancellationToken,
@@ -42,9 +41,9 @@ pub(in crate::transport) struct Host {
 #[derive(Debug)]
 pub(super) enum Opened {
     /// The client takes part.
-    Seated(Seat, Access),
-    /// It may, with this right; it takes part already.
-    Checked(Access),
+    Seated(Seat, Granted),
+    /// It may; it takes part already.
+    Checked(Granted),
     /// It may not.
     Refused(Denial),
     /// Nobody can, until an operator has looked at it.
@@ -53,21 +52,44 @@ pub(super) enum Opened {
     Left,
 }
 
-/// Why a client may not take part. Holds the reason for the client.
+/// What a token gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) access: Access,
+    /// Until when, if it ends.
+    pub(super) until: Option<Instant>,
+    /// The same as the token says it: another token has another.
+    pub(super) expires: Option<SystemTime>,
+}
+
+/// Why a client may not take part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Denial(pub(super) &'static str);
+pub(super) struct Denial {
+    /// For the client: a word for programs.
+    pub(super) code: &'static str,
+    /// For the log.
+    pub(super) why: Cow<'static, str>,
+}
 
 impl Denial {
     /// What Hocuspocus says when a token does not open a document.
-    pub(super) const PERMISSION: Self = Self("permission-denied");
-    /// The name is none that a document can have.
-    pub(super) const BAD_NAME: Self = Self("bad-document-name");
+    pub(super) fn permission(why: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: "permission-denied", why: why.into() }
+    }
+
     /// The connection has as many documents as it may have.
-    pub(super) const TOO_MANY: Self = Self("too-many-documents");
+    pub(super) fn too_many() -> Self {
+        Self { code: "too-many-documents", why: "the connection has too many documents".into() }
+    }
 }
 
-/// An attempt failed, and another may not.
-struct Passing;
+/// Why nothing came of an attempt.
+enum Failed {
+    /// It would be the same again.
+    Denied(Denial),
+    /// Another may succeed.
+    Passing,
+}
 
 impl Host {
     /// Looks at a token, opens the document and takes part. What fails and may pass is tried again, since the client, which
@@ -83,7 +105,8 @@ impl Host {
             loop {
                 match timeout(OPEN_WAIT, self.try_open(&address, &token)).await {
                     Ok(Ok(opened)) => return opened,
-                    Ok(Err(Passing)) => {}
+                    Ok(Err(Failed::Denied(denial))) => return Opened::Refused(denial),
+                    Ok(Err(Failed::Passing)) => {}
                     Err(_) => warn!(%address, "the document was not opened within {} s", OPEN_WAIT.as_secs()),
                 }
                 sleep(pause).await;
@@ -93,34 +116,33 @@ impl Host {
         left.run_until_cancelled(opening).await.unwrap_or(Opened::Left)
     }
 
-    /// Looks at another token of a client that takes part.
+    /// Looks at another token of a client that takes part. One who knows the answer has to be there: otherwise nothing
+    /// changes, and the client may try again.
     pub(super) async fn check(
         self: Arc<Self>,
         address: Address,
         token: Token,
         left: CancellationToken,
+        before: Granted,
     ) -> Opened {
         let checking = async {
-            match self.admit(&address, &token) {
-                Ok((_, setup)) => Opened::Checked(setup.access),
-                Err(denial) => Opened::Refused(denial),
+            match self.admit(&address, &token).await {
+                Ok((_, _, granted)) => Opened::Checked(granted),
+                Err(Failed::Denied(denial)) => Opened::Refused(denial),
+                Err(Failed::Passing) => Opened::Checked(before),
             }
         };
         left.run_until_cancelled(checking).await.unwrap_or(Opened::Left)
     }
 
-    async fn try_open(&self, address: &Address, token: &Token) -> Result<Opened, Passing> {
-        let (doc, setup) = match self.admit(address, token) {
-            Ok(admitted) => admitted,
-            Err(denial) => return Ok(Opened::Refused(denial)),
-        };
-        let access = setup.access;
+    async fn try_open(&self, address: &Address, token: &Token) -> Result<Opened, Failed> {
+        let (doc, setup, granted) = self.admit(address, token).await?;
         let handle = match self.directory.open(&doc).await {
             Ok(handle) => handle,
             Err(OpenError::Draining) => return std::future::pending().await,
             Err(error @ (OpenError::Unavailable(_) | OpenError::Internal)) => {
                 warn!(%doc, %error, "the document cannot be opened, trying again");
-                return Err(Passing);
+                return Err(Failed::Passing);
             }
             Err(error @ OpenError::Damaged(_)) => {
                 warn!(%doc, %error, "the document cannot be opened");
@@ -129,18 +151,41 @@ impl Host {
             Err(OpenError::Quarantined) => return Ok(Opened::Closed(Close::Quarantined)),
         };
         match handle.join(setup).await {
-            Ok(seat) => Ok(Opened::Seated(seat, access)),
+            Ok(seat) => Ok(Opened::Seated(seat, granted)),
             Err(JoinError::Draining) => std::future::pending().await,
-            Err(JoinError::Rebuilding) => Err(Passing),
+            Err(JoinError::Rebuilding) => Err(Failed::Passing),
             Err(JoinError::Quarantined) => Ok(Opened::Closed(Close::Quarantined)),
         }
     }
 
     /// What a token opens at an address. Without one, what the request for the connection showed counts.
-    fn admit(&self, address: &Address, _token: &Token) -> Result<(DocId, SessionSetup), Denial> {
-        let doc = DocId::new(address.document()).map_err(|_| Denial::BAD_NAME)?;
-        let access = self.policy.access(&self.headers, &self.query, &doc);
-        let dialect = Dialect::Hocuspocus(address.clone());
-        Ok((doc, SessionSetup { access, identity: None, dialect }))
+    async fn admit(
+        &self,
+        address: &Address,
+        token: &Token,
+    ) -> Result<(DocId, SessionSetup, Granted), Failed> {
+        let doc = DocId::new(address.document()).map_err(|error| {
+            Failed::Denied(Denial { code: "bad-document-name", why: error.to_string().into() })
+        })?;
+        let caller = match auth::Token::new(token.reveal()) {
+            Some(token) => Cow::Owned(self.caller.with_token(Some(token))),
+            None => Cow::Borrowed(&self.caller),
+        };
+        match self.gate.check(&caller, &doc, Right::Read).await {
+            Ok(permit) => {
+                let setup = permit.setup(Dialect::Hocuspocus(address.clone()));
+                let expires = permit.identity().expires;
+                let until = expires.map(|expires| {
+                    Instant::now() + expires.duration_since(SystemTime::now()).unwrap_or_default()
+                });
+                let granted = Granted { access: setup.access, until, expires };
+                Ok((doc, setup, granted))
+            }
+            Err(error @ ApiError::CannotAuthorize(_)) => {
+                warn!(%doc, "a token cannot be looked at: {}", error.for_log());
+                Err(Failed::Passing)
+            }
+            Err(error) => Err(Failed::Denied(Denial::permission(error.for_log().into_owned()))),
+        }
     }
 }

@@ -64,7 +64,7 @@ pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     host: Arc<Host>,
     activity: &Activity,
 ) -> End {
-    let peer = host.peer;
+    let peer = host.caller.peer;
     debug!(%peer, "a Hocuspocus client is connected");
     let mut connection = Connection::new(host);
     let end = connection.exchange(socket, activity).await;
@@ -151,7 +151,10 @@ impl Connection {
                 life.said = Instant::now();
             }
             let reading = self.places.have_room() && self.reply_bytes <= REPLIES;
-            let wake = self.patience.until().map_or(life.tick, |until| until.min(life.tick));
+            let wake = [self.patience.until(), self.places.wake()]
+                .into_iter()
+                .flatten()
+                .fold(life.tick, Instant::min);
             let event = tokio::select! {
                 () = host.stop.cancelled() => Event::Stop,
                 event = socket.event(reading) => Event::Socket(event),
@@ -203,6 +206,9 @@ impl Connection {
                     let now = Instant::now();
                     if self.patience.until().is_some_and(|until| until <= now) {
                         return End::Closed(Close::NoToken);
+                    }
+                    while let Some(key) = self.places.due(now) {
+                        self.token_ends(key, now);
                     }
                     if life.tick <= now {
                         match life.tick(now, activity.heard(), reading) {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use quire_sync_protocol::wire::hocuspocus::{Address, Token};
 use quire_sync_protocol::{Access, Message};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::host::Granted;
 use crate::doc::{Seat, message_bytes};
 
 /// Documents of one connection, those that are refused included.
@@ -56,7 +58,9 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) seat: Arc<Seat>,
-    pub(super) access: Access,
+    pub(super) granted: Granted,
+    /// When the client is asked for another token, unless it has been.
+    pub(super) asks: Option<Instant>,
     /// The token by which it was opened.
     pub(super) token: Token,
     /// Another token is looked at.
@@ -105,6 +109,17 @@ impl Places {
     pub(super) fn any_address(&self) -> Option<&Address> {
         let any = self.all.values().max_by_key(|place| place.is_inside())?;
         Some(&any.address)
+    }
+
+    /// When something is to be done about a token.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.all.values().filter_map(Place::wake).min()
+    }
+
+    /// A place whose token is to be asked for, or has ended.
+    pub(super) fn due(&self, now: Instant) -> Option<Key> {
+        let due = self.all.iter().find(|(_, place)| place.wake().is_some_and(|wake| wake <= now));
+        due.map(|(key, _)| *key)
     }
 
     pub(super) fn key(&self, address: &Address) -> Option<Key> {
@@ -213,6 +228,13 @@ impl Place {
         match self.state {
             State::Opening { .. } | State::Open(_) => true,
             State::Outside { .. } | State::Closed { .. } => false,
+        }
+    }
+
+    fn wake(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open(open) => open.asks.into_iter().chain(open.granted.until).min(),
+            State::Outside { .. } | State::Opening { .. } | State::Closed { .. } => None,
         }
     }
 
