@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_sync_protocol::{DocId, SessionSetup};
+use quire_sync_protocol::{Dialect, DocId, SessionSetup};
 use tracing::warn;
 
 use super::authorizer::{Authorizer, Identity, Refusal};
@@ -29,7 +29,6 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    #[allow(dead_code, reason = "for the routes and dialects to come")]
     /// Who it is.
     pub(crate) fn identity(&self) -> &Arc<Identity> {
         &self.identity
@@ -42,11 +41,8 @@ impl Permit {
     }
 
     /// How a session of this one joins the document.
-    pub(crate) fn setup(&self) -> SessionSetup {
-        SessionSetup {
-            identity: self.identity.subject.clone(),
-            ..SessionSetup::anonymous(self.rights.right.access())
-        }
+    pub(crate) fn setup(&self, dialect: Dialect) -> SessionSetup {
+        SessionSetup { access: self.rights.right.access(), identity: self.identity.subject.clone(), dialect }
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum ApiError {
     NotUtf8,
     #[error("{0}")]
     BadName(DocIdError),
+    #[error("the path names the document twice, and not by the same name")]
+    TwoNames,
     #[error("a query parameter cannot be understood: {0}")]
     BadQuery(String),
     #[error("the document does not exist")]
@@ -53,8 +55,6 @@ pub(crate) enum ApiError {
     BadHandshake(&'static str),
     #[error("this server speaks version 13 of the WebSocket protocol")]
     BadWebSocketVersion,
-    #[error("{0}")]
-    NotADocument(&'static str),
     #[error("the session is over, or is not one of this server; open a new one")]
     LostSession,
     #[error("{0}")]
@@ -87,7 +87,7 @@ impl ApiError {
         match self {
             Self::NoSuchPage => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::BadEscape | Self::NotUtf8 | Self::BadName(_) => {
+            Self::BadEscape | Self::NotUtf8 | Self::BadName(_) | Self::TwoNames => {
                 (StatusCode::BAD_REQUEST, "bad_document_name")
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
@@ -104,7 +104,6 @@ impl ApiError {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::BadHandshake(_) => (StatusCode::BAD_REQUEST, "bad_handshake"),
             Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
-            Self::NotADocument(_) => (StatusCode::NOT_FOUND, "not_a_document"),
             Self::LostSession => (StatusCode::GONE, "lost_session"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
             Self::LateBody => (StatusCode::REQUEST_TIMEOUT, "late_body"),

@@ -1,6 +1,7 @@
 //! How editors are connected.
 
 mod close;
+mod hocuspocus;
 mod http_session;
 mod life;
 mod path;

@@ -219,6 +219,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Quarantined
             | Close::Restart
             | Close::Text
+            | Close::Reset(_)
+            | Close::NoToken
+            | Close::Damaged
             | Close::Unauthorized
             | Close::Forbidden => {
                 let _ =

@@ -24,8 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::close::Close;
+use super::hocuspocus::{self, Host};
 use super::life::Keepalive;
-use super::path::websocket_document;
+use super::path::{Target, websocket_target};
 use super::pause::{Pauses, Returner};
 use super::socket::Socket;
 use super::ws::{self, Client, End};
@@ -132,7 +133,27 @@ impl Upgrades {
             .extensions
             .remove::<OnUpgrade>()
             .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
-        let doc = websocket_document(parts.uri.path())?;
+        match websocket_target(parts.uri.path())? {
+            Target::Document(doc, dialect) => {
+                self.accept_one(parts, upgrade, response, doc, dialect, peer).await
+            }
+            Target::Hocuspocus => {
+                self.accept_many(parts, upgrade, peer).await?;
+                Ok(response)
+            }
+        }
+    }
+
+    /// A connection for one document.
+    async fn accept_one(
+        &self,
+        parts: &Parts,
+        upgrade: OnUpgrade,
+        response: Response,
+        doc: DocId,
+        dialect: Dialect,
+        peer: SocketAddr,
+    ) -> Result<Response, ApiError> {
         let caller = Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default());
         let permit = match self.shared.gate.check(&caller, &doc, Right::Read).await {
             Ok(permit) => permit,
@@ -141,15 +162,38 @@ impl Upgrades {
         let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
         self.pause(returner).await?;
         let slot = self.slot()?;
-        let dialect = match offers(&parts.headers, SUBPROTOCOL) {
-            true => Dialect::Quire,
-            false => Dialect::YWebsocket,
+        let dialect = match dialect {
+            Dialect::YWebsocket if offers(&parts.headers, SUBPROTOCOL) => Dialect::Quire,
+            other => other,
         };
-        let setup = SessionSetup { dialect: dialect.clone(), ..permit.setup() };
-        let seat = self.seat(&doc, setup).await?;
+        let seat = self.seat(&doc, permit.setup(dialect.clone())).await?;
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc, dialect }, returner, shared, slot));
+        let client = Client { peer, doc, dialect };
+        self.shared.tasks.spawn(connect(upgrade, seat, client, returner, shared, slot));
         Ok(response)
+    }
+
+    /// A connection for documents that are named, and asked for, within it.
+    async fn accept_many(&self, parts: &Parts, upgrade: OnUpgrade, peer: SocketAddr) -> Result<(), ApiError> {
+        let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &"hocuspocus");
+        self.pause(returner).await?;
+        let slot = self.slot()?;
+        let shared = Arc::clone(&self.shared);
+        let host = Arc::new(Host {
+            caller: Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default()),
+            directory: shared.directory.clone(),
+            gate: shared.gate.clone(),
+            limits: shared.limits.clone(),
+            keepalive: shared.keepalive,
+            stop: shared.stop.clone(),
+        });
+        self.shared.tasks.spawn(connect_many(upgrade, host, returner, shared, slot));
+        Ok(())
+    }
+
+    /// A place for one more editor.
+    pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)
     }
 
     /// Refuses by HTTP or, if that is wanted and not too many are being refused so, by a close code.
@@ -175,11 +219,6 @@ impl Upgrades {
             drop(place);
         });
         Ok(response)
-    }
-
-    /// A place for one more editor.
-    pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)
     }
 
     /// Holds back one who keeps coming back with what was refused.
@@ -222,6 +261,25 @@ async fn connect(
     let end = ws::run(&mut socket, seat, &client, &activity, limits, *keepalive, stop).await;
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         pauses.refused(returner, Instant::now());
+    }
+    end.finish(socket).await;
+    drop(slot);
+}
+
+/// Waits until the 101 is out, then runs a connection for several documents.
+async fn connect_many(
+    upgrade: OnUpgrade,
+    host: Arc<Host>,
+    returner: Returner,
+    shared: Arc<Shared>,
+    slot: OwnedSemaphorePermit,
+) {
+    let Ok((line, read)) = taken_over(upgrade).await else { return };
+    let activity = Arc::clone(line.activity());
+    let mut socket = Socket::new(line, read, shared.limits.frame_bytes).await;
+    let end = hocuspocus::run(&mut socket, host, &activity).await;
+    if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
+        shared.pauses.refused(returner, Instant::now());
     }
     end.finish(socket).await;
     drop(slot);

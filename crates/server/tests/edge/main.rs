@@ -13,6 +13,7 @@ mod command;
 mod connections;
 mod frames;
 mod handshake;
+mod hocuspocus;
 mod http;
 mod limits;
 mod logs;

@@ -74,8 +74,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// A secret by which a client says who it is. Its `Debug` form does not show it.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret by which a client says who it is, empty if it has none. Its `Debug` form does not show it.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {

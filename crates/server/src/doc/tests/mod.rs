@@ -242,7 +242,12 @@ impl Editor {
                         self.replica.insert(&update);
                         self.updates.push(update);
                     }
-                    Message::Awareness(_) | Message::QueryAwareness | Message::Denied(_) => {}
+                    Message::Awareness(_)
+                    | Message::QueryAwareness
+                    | Message::Denied(_)
+                    | Message::SyncStatus { .. }
+                    | Message::Version(_)
+                    | Message::Stateless(_) => {}
                 }
             }
         }

@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::task::Over;
-use super::wire::{self, COMMENT, Delivery};
 use super::window::Window;
+use super::wire::{self, COMMENT, Delivery};
 
 /// What a poll waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,13 @@ pub(super) enum Consumer {
 
 impl Consumer {
     /// A stream takes the place of whoever was there.
-    pub(super) fn stream(&mut self, sink: mpsc::Sender<Bytes>, after: u64, keepalive: Duration, window: &Window) {
+    pub(super) fn stream(
+        &mut self,
+        sink: mpsc::Sender<Bytes>,
+        after: u64,
+        keepalive: Duration,
+        window: &Window,
+    ) {
         self.displace(window);
         *self = Self::Stream { sink, sent: after, comment_at: Instant::now() + keepalive };
     }

@@ -65,7 +65,10 @@ mod tests {
     fn items(texts: &[&'static str]) -> Vec<Item> {
         texts
             .iter()
-            .map(|text| Item { bytes: Bytes::from_static(text.trim_end_matches('-').as_bytes()), more: text.ends_with('-') })
+            .map(|text| Item {
+                bytes: Bytes::from_static(text.trim_end_matches('-').as_bytes()),
+                more: text.ends_with('-'),
+            })
             .collect()
     }
 

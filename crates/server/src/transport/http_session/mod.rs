@@ -14,8 +14,8 @@ mod consumer;
 mod intake;
 mod requests;
 mod task;
-mod wire;
 mod window;
+mod wire;
 
 pub(crate) use requests::{is_for_sessions, loggable};
 

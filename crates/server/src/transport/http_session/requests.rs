@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use quire_sync_protocol::{Dialect, DocId, SessionSetup};
+use quire_sync_protocol::{Dialect, DocId};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -162,7 +162,13 @@ impl Sessions {
         }
     }
 
-    async fn open(&self, parts: &Parts, body: Incoming, peer: Peer, doc: &DocId) -> Result<Response, ApiError> {
+    async fn open(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        peer: Peer,
+        doc: &DocId,
+    ) -> Result<Response, ApiError> {
         binary(&parts.headers)?;
         let caller = Caller::new(peer.0, &parts.headers, parts.uri.query().unwrap_or_default());
         let permit = self.doors.shared.gate.check(&caller, doc, Right::Read).await?;
@@ -173,8 +179,7 @@ impl Sessions {
         let body = body::read(body, self.limits().frame_bytes + BODY_EXTRA).await?;
         let items = items(&body)?;
         let asks = items.first().is_some_and(|item| item.bytes.starts_with(&[0, 0]));
-        let setup = SessionSetup { dialect: Dialect::Quire, ..permit.setup() };
-        let seat = self.doors.seat(doc, setup).await?;
+        let seat = self.doors.seat(doc, permit.setup(Dialect::Quire)).await?;
         let opening = Opening { seat, peer, doc: doc.clone(), dialect: Dialect::Quire, slot };
         let (name, session) = self.begin(opening).ok_or(ApiError::Internal)?;
         let wants = if asks { Wants::Answer(FIRST_ANSWER) } else { Wants::Answer(Duration::ZERO) };
@@ -201,7 +206,9 @@ impl Handle {
         let first = match query.first {
             Some(first) => first,
             None if items.is_empty() => 1,
-            None => return Err(ApiError::BadQuery("first=N is missing: the number of the first item".into())),
+            None => {
+                return Err(ApiError::BadQuery("first=N is missing: the number of the first item".into()));
+            }
         };
         let Taken { received, sent } = self.take(first, items, query.after).await?;
         let body = json!({ "received": received, "sent": sent }).to_string();
@@ -301,11 +308,7 @@ fn preflight(allow: &'static str) -> Response {
     response
 }
 
-fn answer(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<bytes::Bytes>,
-) -> Response {
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<bytes::Bytes>) -> Response {
     let body: bytes::Bytes = body.into();
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -334,7 +337,14 @@ mod tests {
         assert_eq!(target("/v1/sessions/x/frames"), session("x", What::Frames));
         assert_eq!(target("/v1/sessions/x/events"), session("x", What::Events));
         assert_eq!(target("/v1/sessions/x/poll"), session("x", What::Poll));
-        for other in ["/", "/v1/docs/a/b/sessions", "/v1/docs/a", "/v1/sessions/x/y", "/v1/sessions", "/v1/sessions/x/poll/"] {
+        for other in [
+            "/",
+            "/v1/docs/a/b/sessions",
+            "/v1/docs/a",
+            "/v1/sessions/x/y",
+            "/v1/sessions",
+            "/v1/sessions/x/poll/",
+        ] {
             assert_eq!(target(other), None, "{other}");
         }
     }
@@ -356,7 +366,10 @@ mod tests {
             Query::parse(query, &headers)
         };
         let after = |number| Some(Cursor { tag: 0xab, number });
-        assert_eq!(parse("first=3&after=000000ab.7&token=x", None), Ok(Query { first: Some(3), after: after(7) }));
+        assert_eq!(
+            parse("first=3&after=000000ab.7&token=x", None),
+            Ok(Query { first: Some(3), after: after(7) })
+        );
         assert_eq!(parse("after=000000ab.7", Some("000000ab.9")), Ok(Query { first: None, after: after(9) }));
         assert_eq!(parse("after=", None), Ok(Query::default()));
         for garbage in ["after=7", "after=x", "after=000000ab"] {

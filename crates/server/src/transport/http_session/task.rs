@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::close::Close;
 use super::consumer::{Consumer, ConsumerEvent, Wants};
 use super::intake::{Fault, Intake};
-use super::wire::{Cursor, Delivery, Item};
 use super::window::{Elsewhere, Window};
+use super::wire::{Cursor, Delivery, Item};
 use crate::doc::{Outgoing, Seat, SeatClosed};
 
 /// What a client asks of its session, except to take frames.
@@ -198,7 +198,9 @@ impl Session {
                             Err(Elsewhere) => return lost(reply),
                         },
                         Request::Poll { after, wants, reply } => match self.window.acknowledge(after) {
-                            Ok(number) => self.consumer.poll(reply, number, wants, self.times.poll(), &self.window),
+                            Ok(number) => {
+                                self.consumer.poll(reply, number, wants, self.times.poll(), &self.window)
+                            }
                             Err(Elsewhere) => return lost(reply),
                         },
                         Request::Leave { done } => {

@@ -190,10 +190,7 @@ mod tests {
             (b"\x80", BadItems::Unreadable(ReadError::EndsEarly)),
             (b"\x00", BadItems::Empty),
             (b"\x01", BadItems::Empty),
-            (
-                b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
-                BadItems::Unreadable(ReadError::IntegerOutOfRange),
-            ),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", BadItems::Unreadable(ReadError::IntegerOutOfRange)),
         ] {
             assert_eq!(items(&Bytes::copy_from_slice(body)), Err(error), "{body:?}");
         }
@@ -204,9 +201,16 @@ mod tests {
     fn a_cursor_is_written_one_way() {
         let cursor = Cursor { tag: 0xab, number: 7 };
         assert_eq!("000000ab.7".parse(), Ok(cursor));
-        for text in
-            ["", "7", "ab.7", "000000ab.", "000000ab.-1", "000000ab.+1", "000000ab.99999999999999999999", "+00000ab.7"]
-        {
+        for text in [
+            "",
+            "7",
+            "ab.7",
+            "000000ab.",
+            "000000ab.-1",
+            "000000ab.+1",
+            "000000ab.99999999999999999999",
+            "+00000ab.7",
+        ] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
         }
     }
