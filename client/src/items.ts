@@ -52,9 +52,9 @@ function delivery (decoder: decoding.Decoder): Delivery {
 export const unpack = (bytes: Uint8Array): Delivery => delivery(decoding.createDecoder(bytes))
 
 /** The answer to the opening of a session. */
-export function unpackOpening (bytes: Uint8Array): { session: string, delivery: Delivery } {
+export function unpackOpening (bytes: Uint8Array): { session: string, lease: number, delivery: Delivery } {
   const decoder = decoding.createDecoder(bytes)
-  return { session: decoding.readVarString(decoder), delivery: delivery(decoder) }
+  return { session: decoding.readVarString(decoder), lease: decoding.readVarUint(decoder), delivery: delivery(decoder) }
 }
 
 /** Puts frames together again. */

@@ -71,7 +71,7 @@ test('frames are cut into items and come together again', () => {
   const delivery = unpack(Uint8Array.of(3, 97, 46, 49, ...body))
   assert.equal(delivery.cursor, 'a.1')
   assert.deepEqual(delivery.items.map(item => [[...item.bytes], item.more]), [[[1, 2], true], [[3], false]])
-  assert.deepEqual(unpackOpening(Uint8Array.of(1, 120, 0)), { session: 'x', delivery: { cursor: '', items: [] } })
+  assert.deepEqual(unpackOpening(Uint8Array.of(1, 120, 200, 1, 0)), { session: 'x', lease: 200, delivery: { cursor: '', items: [] } })
 })
 
 test('events are read however the stream is cut', () => {

@@ -28,8 +28,8 @@ const POLL_MS = 35_000
 /** A request with frames takes as long as a slow line needs for an item or two. */
 const FRAMES_MS = 60_000
 
-/** The server ends a session of which it hears nothing for 45 s. */
-const HEARTBEAT_MS = 22_000
+/** The share of its lease after which a session is kept by a request: one may be late. */
+const HEARTBEAT = 22 / 45
 
 /** The server keeps what is not acknowledged, and stops at a mebibyte. */
 const ACKNOWLEDGE_BYTES = ITEM_BYTES
@@ -58,6 +58,8 @@ export class SessionLink implements Link {
   #ended = false
   #url = ''
   #cursor = ''
+  /** Milliseconds between two requests at most. */
+  #heartbeat = 0
   #unacknowledged = 0
   #sending = false
   #lastSent = 0
@@ -120,9 +122,10 @@ export class SessionLink implements Link {
         this.#end(await endOf(response))
         return
       }
-      const { session, delivery } = unpackOpening(new Uint8Array(await response.arrayBuffer()))
+      const { session, lease, delivery } = unpackOpening(new Uint8Array(await response.arrayBuffer()))
       if (this.#ended) return
       this.#url = this.#address.session(session)
+      this.#heartbeat = lease * HEARTBEAT
       this.#upstream.received(items.length)
       this.#lastSent = this.#environment.now()
       this.#events.open()
@@ -236,7 +239,7 @@ export class SessionLink implements Link {
     if (this.#upstream.hasWork || isFull) {
       if (!this.#timers.has('frames')) this.#timers.set('frames', Math.max(0, PACE_MS[this.#transport] - since), () => { void this.#frames() })
     }
-    this.#timers.set('heartbeat', Math.max(0, HEARTBEAT_MS - since), () => {
+    this.#timers.set('heartbeat', Math.max(0, this.#heartbeat - since), () => {
       if (this.#transport === 'sse' || this.#upstream.hasRenewal) void this.#frames()
       else this.#timers.stop('heartbeat')
     })

@@ -121,6 +121,11 @@ impl Sessions {
         &self.doors.shared.limits
     }
 
+    fn times(&self) -> Times {
+        let Keepalive(keepalive) = self.doors.shared.keepalive;
+        Times { keepalive }
+    }
+
     fn find(&self, name: &str) -> Option<Handle> {
         let name = Name::parse(name)?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
@@ -140,7 +145,6 @@ impl Sessions {
         let Opening { seat, peer: Peer(peer), doc, dialect, slot } = opening;
         let shared = Arc::clone(&self.doors.shared);
         let (limits, window) = (shared.limits.clone(), self.window);
-        let Keepalive(keepalive) = shared.keepalive;
         let session = Session {
             requests: for_requests,
             frames: for_frames,
@@ -148,7 +152,7 @@ impl Sessions {
             dialect,
             intake: Intake::new(limits.frame_bytes),
             limits,
-            times: Times { keepalive },
+            times: self.times(),
             #[expect(clippy::cast_possible_truncation, reason = "any 32 of the random bits will do")]
             window: Window::new(tag.0 as u32, window),
             consumer: Consumer::None,

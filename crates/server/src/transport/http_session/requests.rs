@@ -17,7 +17,7 @@ use warp::Reply as _;
 
 use super::consumer::Wants;
 use super::task::{Frames, Over, Request as Asked, Taken};
-use super::wire::{Cursor, Delivery, GREETING, Item, items};
+use super::wire::{Cursor, Delivery, GREETING, Item, Opened, items};
 use super::{Handle, Opening, Sessions, body};
 use crate::accept::Peer;
 use crate::auth::{Caller, Right};
@@ -189,7 +189,8 @@ impl Sessions {
         }
         taken?;
         let delivery = session.poll(None, wants).await?;
-        Ok(answer(StatusCode::CREATED, BINARY, delivery.encode(Some(&name.to_string()))))
+        let opened = Opened { session: name.to_string(), lease: self.times().lease() };
+        Ok(answer(StatusCode::CREATED, BINARY, delivery.encode(Some(&opened))))
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) struct Times {
 
 impl Times {
     /// Two requests that keep a session may be lost, with some time for the next to arrive.
-    fn dead_after(self) -> Duration {
+    pub(super) fn lease(self) -> Duration {
         2 * self.keepalive + Duration::from_secs(5)
     }
 
@@ -134,7 +134,7 @@ impl Life {
     }
 
     fn ends(&self) -> Instant {
-        let silent = self.heard + self.times.dead_after();
+        let silent = self.heard + self.times.lease();
         self.cut.map_or(silent, |cut| silent.min(cut + self.times.return_within()))
     }
 }
@@ -199,7 +199,7 @@ impl Session {
                         },
                         Request::Poll { after, wants, reply } => match self.window.acknowledge(after) {
                             Ok(number) => {
-                                self.consumer.poll(reply, number, wants, self.times.poll(), &self.window)
+                                self.consumer.poll(reply, number, wants, self.times.poll(), &self.window);
                             }
                             Err(Elsewhere) => return lost(reply),
                         },
@@ -258,7 +258,7 @@ impl Session {
                         life.heard();
                     }
                     if Instant::now() >= life.ends() {
-                        return End::Closed(Close::Silent(self.times.dead_after()));
+                        return End::Closed(Close::Silent(self.times.lease()));
                     }
                 }
             }

@@ -104,8 +104,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn cursor(tag: u32, number: u64) -> Option<Cursor> {
-        Some(Cursor { tag, number })
+    fn cursor(tag: u32, number: u64) -> Cursor {
+        Cursor { tag, number }
     }
 
     fn window(frames: &[&'static [u8]]) -> Window {
@@ -124,8 +124,8 @@ mod tests {
             assert_eq!(given.items.iter().map(|item| item.bytes.as_ref()).collect::<Vec<_>>(), [b"b", b"c"]);
             assert_eq!(given.cursor, Cursor { tag: 5, number: 3 });
         }
-        assert_eq!(window.acknowledge(cursor(5, 2)), Ok(2));
-        assert_eq!(window.acknowledge(cursor(5, 2)), Ok(2), "the same again");
+        assert_eq!(window.acknowledge(Some(cursor(5, 2))), Ok(2));
+        assert_eq!(window.acknowledge(Some(cursor(5, 2))), Ok(2), "the same again");
         window.add(Bytes::from_static(b"d"));
         assert_eq!(window.delivery(2).cursor, Cursor { tag: 5, number: 4 });
         assert_eq!(window.delivery(4), Delivery { cursor: Cursor { tag: 5, number: 4 }, items: vec![] });
@@ -135,10 +135,11 @@ mod tests {
     fn foreign_old_and_future_cursors_are_elsewhere() {
         let mut window = window(&[b"a", b"b", b"c"]);
         assert_eq!(window.acknowledge(None), Ok(0));
-        assert_eq!(window.acknowledge(cursor(5, 2)), Ok(2));
-        for elsewhere in [cursor(6, 2), cursor(5, 1), cursor(5, 4), cursor(5, u64::MAX), None] {
-            assert_eq!(window.acknowledge(elsewhere), Err(Elsewhere), "{elsewhere:?}");
+        assert_eq!(window.acknowledge(Some(cursor(5, 2))), Ok(2));
+        for elsewhere in [cursor(6, 2), cursor(5, 1), cursor(5, 4), cursor(5, u64::MAX)] {
+            assert_eq!(window.acknowledge(Some(elsewhere)), Err(Elsewhere), "{elsewhere:?}");
         }
+        assert_eq!(window.acknowledge(None), Err(Elsewhere));
         assert_eq!(window.delivery(2).items.len(), 1);
     }
 
@@ -149,9 +150,9 @@ mod tests {
             window.add(Bytes::from(vec![0; 300]));
         }
         assert_eq!(window.last(), 3);
-        assert_eq!(window.acknowledge(cursor(5, 1)), Ok(1));
+        assert_eq!(window.acknowledge(Some(cursor(5, 1))), Ok(1));
         assert!(window.has_room());
-        assert_eq!(window.acknowledge(cursor(5, 3)), Ok(3));
+        assert_eq!(window.acknowledge(Some(cursor(5, 3))), Ok(3));
         assert_eq!(window.bytes, 0);
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -103,6 +104,15 @@ impl FromStr for Cursor {
     }
 }
 
+/// What a client is told about its new session.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    /// Its name.
+    pub(super) session: String,
+    /// It ends when no request has come for this long.
+    pub(super) lease: Duration,
+}
+
 /// What a poll and an opening give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Delivery {
@@ -111,12 +121,13 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// As a body; behind the name of the session in the answer that opens one.
-    pub(super) fn encode(&self, session: Option<&str>) -> Bytes {
+    /// As a body; behind what opens a session in the answer that opens one.
+    pub(super) fn encode(&self, opened: Option<&Opened>) -> Bytes {
         let bytes: usize = self.items.iter().map(|item| item.bytes.len() + 4).sum();
         let mut out = Vec::with_capacity(bytes + 64);
-        if let Some(session) = session {
+        if let Some(Opened { session, lease }) = opened {
             write_var_bytes(&mut out, session.as_bytes());
+            write_var_uint(&mut out, u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
         }
         write_var_bytes(&mut out, self.cursor.to_string().as_bytes());
         for item in &self.items {
@@ -161,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_cut_and_stays_in_order() {
-        let frame = Bytes::from((0..ITEM_BYTES * 2 + 1).map(|n| (n / 1000) as u8).collect::<Vec<_>>());
+        let frame = Bytes::from((0..=ITEM_BYTES * 2).map(|n| n.to_le_bytes()[1]).collect::<Vec<_>>());
         let items: Vec<_> = split(frame.clone()).collect();
         assert_eq!(
             items.iter().map(|item| (item.bytes.len(), item.more)).collect::<Vec<_>>(),
@@ -179,7 +190,8 @@ mod tests {
         let body = delivery.encode(None);
         assert_eq!(&body[..], b"\x0a000000ab.7\x07abc\x02d");
         assert_eq!(items(&body.slice(11..)).unwrap(), delivery.items);
-        assert_eq!(&delivery.encode(Some("x"))[..2], b"\x01x");
+        let opened = Opened { session: "x".into(), lease: Duration::from_millis(200) };
+        assert_eq!(&delivery.encode(Some(&opened))[..5], b"\x01x\xc8\x01\x0a");
         assert_eq!(items(&Bytes::new()).unwrap(), []);
     }
 
