@@ -12,7 +12,7 @@ export interface Candidate {
 }
 
 /** How long the first way is tried alone. */
-export const FIRST_TRY_MS = 1_200
+export const FIRST_TRY_MS = 1_000
 
 /** How long the next better way is left alone, at first and at most. */
 const BETTER_MS = 15_000

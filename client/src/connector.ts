@@ -75,7 +75,7 @@ export class Connector {
     this.#watch.start()
     const { listen } = environment
     this.#listening = [
-      listen('online', () => { this.#choice.moved(); this.#hurry() }),
+      listen('online', () => { this.#online() }),
       // Not an end by itself: the server may be on this machine.
       listen('offline', () => { this.#watch.doubt() }),
       listen('visible', () => { this.#hurry() }),
@@ -210,7 +210,8 @@ export class Connector {
   /** Tries a WebSocket beside the connection that works. The change is made when it works, not before. */
   #tryBetter (): void {
     const state = this.#state
-    if (state.is !== 'on') return
+    if (state.is !== 'on' || state.better) return
+    this.#timers.stop('better')
     this.credentials.renew()
     state.better = new Attempt([{ transport: 'websocket', after: 0 }], this.#open, this.#environment, {
       won: link => this.#won(link),
@@ -265,6 +266,14 @@ export class Connector {
     if (this.#state.is === 'off') return
     this.disconnect()
     this.#become({ is: 'waiting' })
+  }
+
+  /** There is a network again, perhaps another one: what was blocked may be open. */
+  #online (): void {
+    this.#choice.moved()
+    const { transport } = this
+    if (transport !== undefined && this.#choice.better(transport) !== undefined) this.#tryBetter()
+    this.#hurry()
   }
 
   /** The network, or the user, is back: now is a better time than later. */

@@ -139,7 +139,7 @@ test('ways are tried best first, what worked is remembered, and the better one i
   const { environment } = world({ fetch: () => {}, storage })
   const all = ['websocket', 'sse', 'poll']
   const choice = new Choice(environment, 'http://host', all)
-  assert.deepEqual(choice.plan(), [{ transport: 'websocket', after: 0 }, { transport: 'sse', after: 1200 }])
+  assert.deepEqual(choice.plan(), [{ transport: 'websocket', after: 0 }, { transport: 'sse', after: 1000 }])
   choice.worked('poll')
   assert.deepEqual(choice.plan(), [{ transport: 'poll', after: 0 }])
   assert.deepEqual(new Choice(environment, 'http://host', all).plan(), [{ transport: 'poll', after: 0 }], 'also by another page')

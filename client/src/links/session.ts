@@ -1,7 +1,6 @@
 // Frames over HTTP: a session on the server, requests that bring frames up, and events or polls that bring them down. How it
 // works is in crates/sync-protocol/PROTOCOL.md, "Sessions over HTTP".
 
-import { fromBase64 } from 'lib0/buffer'
 import { type End, GONE, endOf } from '../ends.js'
 import { type Environment, Timers } from '../environment.js'
 import { Assembler, type Delivery, type Item, ITEM_BYTES, pack, split, unpack, unpackOpening } from '../items.js'
@@ -36,7 +35,7 @@ const ACKNOWLEDGE_BYTES = ITEM_BYTES
 
 /** A session is given up after so many failures in a row, within about three seconds. */
 const FAILURES = 4
-const FAILURE_MS = 150
+const FAILURE_MS = 75
 
 export interface SessionAddress {
   /** Where sessions are opened, with credentials in its query if they go there. */
@@ -212,7 +211,7 @@ export class SessionLink implements Link {
       const { code, reason } = JSON.parse(data) as End
       this.#end({ code, reason })
     } else if (id !== '') {
-      this.#item({ bytes: fromBase64(data), more: event === 'part' }, id)
+      this.#item({ bytes: Uint8Array.from(atob(data), c => c.charCodeAt(0)), more: event === 'part' }, id)
       if (this.#unacknowledged >= ACKNOWLEDGE_BYTES) this.#schedule()
     }
   }

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_sync_protocol::{Dialect, DocId, Limits};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use self::consumer::Consumer;
@@ -109,6 +110,8 @@ struct Opening {
     peer: Peer,
     doc: DocId,
     dialect: Dialect,
+    /// When the client's token ends, if it does.
+    expires: Option<Instant>,
     slot: OwnedSemaphorePermit,
 }
 
@@ -142,7 +145,7 @@ impl Sessions {
             Entry::Vacant(place) => place.insert(handle.clone()),
         };
         let entered = Entered { known: Arc::clone(&self.known), name };
-        let Opening { seat, peer: Peer(peer), doc, dialect, slot } = opening;
+        let Opening { seat, peer: Peer(peer), doc, dialect, expires, slot } = opening;
         let shared = Arc::clone(&self.doors.shared);
         let (limits, window) = (shared.limits.clone(), self.window);
         let session = Session {
@@ -153,6 +156,7 @@ impl Sessions {
             intake: Intake::new(limits.frame_bytes),
             limits,
             times: self.times(),
+            expires,
             #[expect(clippy::cast_possible_truncation, reason = "any 32 of the random bits will do")]
             window: Window::new(tag.0 as u32, window),
             consumer: Consumer::None,

@@ -1,7 +1,7 @@
 //! The requests of sessions.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::stream;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -180,7 +180,11 @@ impl Sessions {
         let items = items(&body)?;
         let asks = items.first().is_some_and(|item| item.bytes.starts_with(&[0, 0]));
         let seat = self.doors.seat(doc, permit.setup(Dialect::Quire)).await?;
-        let opening = Opening { seat, peer, doc: doc.clone(), dialect: Dialect::Quire, slot };
+        let expires = permit.identity().expires.map(|at| {
+            // A token may be taken for a few seconds longer; the session ends with it.
+            Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default()
+        });
+        let opening = Opening { seat, peer, doc: doc.clone(), dialect: Dialect::Quire, expires, slot };
         let (name, session) = self.begin(opening).ok_or(ApiError::Internal)?;
         let wants = if asks { Wants::Answer(FIRST_ANSWER) } else { Wants::Answer(Duration::ZERO) };
         let taken = session.take(1, items, None).await;

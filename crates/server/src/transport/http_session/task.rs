@@ -102,6 +102,8 @@ pub(super) struct Session {
     pub(super) dialect: Dialect,
     pub(super) limits: Limits,
     pub(super) times: Times,
+    /// When the client's token ends, if it does.
+    pub(super) expires: Option<Instant>,
     pub(super) window: Window,
     pub(super) consumer: Consumer,
     pub(super) intake: Intake,
@@ -175,6 +177,7 @@ impl Session {
         loop {
             let takes_frames = seated && delivery.is_terminated();
             let tick = life.ends().min(self.consumer.due());
+            let tick = self.expires.map_or(tick, |expires| tick.min(expires));
             let event = tokio::select! {
                 () = stop.cancelled() => Event::Stop,
                 Some(request) = self.requests.recv() => Event::Request(request),
@@ -256,6 +259,9 @@ impl Session {
                     self.consumer.tick(&self.window, self.times.keepalive);
                     if Arc::strong_count(&self.arriving) > 2 {
                         life.heard();
+                    }
+                    if self.expires.is_some_and(|expires| Instant::now() >= expires) {
+                        return End::Closed(Close::Unauthorized);
                     }
                     if Instant::now() >= life.ends() {
                         return End::Closed(Close::Silent(self.times.lease()));
