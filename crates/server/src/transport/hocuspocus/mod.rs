@@ -201,6 +201,12 @@ impl Connection {
                 Event::Outgoing(key, Outgoing::Close(CloseReason::Quarantined)) => {
                     self.close_place(key, &Close::Quarantined);
                 }
+                Event::Outgoing(key, Outgoing::Close(CloseReason::Deleted)) => {
+                    self.close_place(key, &Close::Deleted);
+                }
+                Event::Outgoing(key, Outgoing::Close(CloseReason::DeadEpoch)) => {
+                    self.close_place(key, &Close::DeadEpoch);
+                }
                 Event::Left => {}
                 Event::Tick => {
                     let now = Instant::now();
