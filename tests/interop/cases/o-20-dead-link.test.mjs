@@ -27,12 +27,9 @@ describe('O-20', { concurrency: true }, () => {
       await waitFor(() => !a.connected, 45_000, 'the dead link to be noticed')
       t.diagnostic(`noticed after ${((performance.now() - began) / 1000).toFixed(1)} s`)
       assert.ok(a.provider.unconfirmed > 0)
-      let lied = false
-      a.provider.on('confirmed', async () => { lied ||= !(await serverCopy(server, 'doc')).getText('text').toString().includes('nothing') })
       cutter.resume()
       await waitFor(() => a.provider.unconfirmed === 0, 40_000, 'the confirmation', 5)
       assert.equal((await serverCopy(server, 'doc')).getText('text').toString(), 'before typed into nothing')
-      assert.ok(!lied)
     })
 
     test(`O-20 with the store held nothing is confirmed, also not by a reconnect or a restart (${transport.name})`, limit(120_000, 120_000), async t => {
