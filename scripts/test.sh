@@ -90,6 +90,7 @@ step client-packages install_node_modules client
 step client npm test --prefix client
 if component clippy cargo clippy; then
   step lints cargo clippy --workspace --all-targets --locked -- --deny warnings
+  step lints-benches cargo clippy --manifest-path benches/Cargo.toml --target-dir "$CARGO_TARGET_DIR" --all-targets --locked -- --deny warnings
   # The protocol alone, as it is embedded without yrs.
   step lints-no-yrs cargo clippy --package quire-sync-protocol --no-default-features --locked -- --deny warnings
 fi

@@ -88,6 +88,14 @@ impl Receipts {
         }
     }
 
+    /// The session may edit now, and is asked for everything: its answer holds what was not taken before.
+    pub(crate) fn asked_anew(&mut self) {
+        if let Self::Versions(versions) = self {
+            versions.has_answered = false;
+            versions.was_refused = false;
+        }
+    }
+
     /// The session has answered a question.
     pub(crate) fn answered(&mut self) {
         if let Self::Versions(versions) = self {

@@ -9,7 +9,7 @@ use crate::receipts::Receipts;
 use crate::state_vector::StateVector;
 use crate::wire::dialect::Dialect;
 
-/// What a session may do with the document's content. Presence is allowed with either.
+/// What a session may do with the document's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Receives everything; its edits are dropped and it is told.
@@ -23,6 +23,8 @@ pub enum Access {
 pub struct SessionSetup {
     /// What it may do.
     pub access: Access,
+    /// Whether the others see that it is there. Without it, what it says of itself is dropped; it still sees the others.
+    pub presence: bool,
     /// Who it is (the token's `sub`), where that is known. Two sessions of one identity may take over each
     /// other's presence ids at once.
     pub identity: Option<Arc<str>>,
@@ -31,9 +33,24 @@ pub struct SessionSetup {
 }
 
 impl SessionSetup {
-    /// Somebody unknown, with y-websocket.
+    /// Somebody unknown whom the others see, with y-websocket.
     pub fn anonymous(access: Access) -> Self {
-        Self { access, identity: None, dialect: Dialect::default() }
+        Self { access, presence: true, identity: None, dialect: Dialect::default() }
+    }
+}
+
+/// Whether the others see that a session is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    /// They see what it says of itself.
+    Seen,
+    /// It is dropped.
+    Unseen,
+}
+
+impl From<bool> for Visibility {
+    fn from(presence: bool) -> Self {
+        if presence { Self::Seen } else { Self::Unseen }
     }
 }
 
@@ -74,6 +91,7 @@ pub(crate) struct Session {
     pub(crate) access: Access,
     pub(crate) dialect: Dialect,
     pub(crate) receipts: Receipts,
+    pub(crate) visibility: Visibility,
     pub(crate) phase: Phase,
     /// When it was last asked for missing content.
     pub(crate) asked: Option<Instant>,
@@ -92,6 +110,7 @@ impl Session {
             access: setup.access,
             receipts: Receipts::of(&setup.dialect),
             dialect: setup.dialect,
+            visibility: setup.presence.into(),
             phase: Phase::Live,
             asked: None,
             told_read_only: false,

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quire_persistence::{Created, DocumentStore, Listed};
 use quire_sync_protocol::{DocId, Replica, SessionId, StateVector, Update};
@@ -26,10 +26,14 @@ use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::task::Task;
 use crate::store::compactor::Compactor;
+use crate::store::pace::PACE;
 use crate::store::reader::{Content, Reader};
 use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
 use crate::store::{Compactions, StoreStatus};
+
+/// How long the end of a compaction is waited for when the server goes down.
+const COMPACTION_ENDS: Duration = Duration::from_secs(1);
 
 /// Finds or loads documents. Cheap to clone; all clones are the same directory.
 #[derive(Clone, Debug)]
@@ -42,6 +46,15 @@ pub struct Directory {
 pub struct Drained {
     /// Documents that had edits which were not durable at the deadline. None of those edits was confirmed.
     pub unsaved: usize,
+}
+
+/// What is not stored yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsaved {
+    /// Documents with edits that are not stored.
+    pub documents: usize,
+    /// Bytes of those edits.
+    pub bytes: usize,
 }
 
 /// What the directory and all document tasks share.
@@ -94,7 +107,7 @@ impl Directory {
     pub fn new(config: DirectoryConfig, store: Arc<dyn DocumentStore>) -> std::io::Result<Self> {
         let counters = Arc::<Counters>::default();
         let shared = Shared {
-            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters))?,
+            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
             compactor: Compactor::start(
                 Arc::clone(&store),
                 config.compaction.clone(),
@@ -138,9 +151,7 @@ impl Directory {
         }
         let encode = move |content: Content| {
             let mut replica = Replica::new();
-            for update in &content.updates {
-                replica.insert(update);
-            }
+            replica.insert_all(&content.updates);
             content.exists.then(|| replica.diff(&known))
         };
         Ok(self.shared.reader.load(doc.clone(), encode).await?)
@@ -208,6 +219,12 @@ impl Directory {
         self.shared.writer.status()
     }
 
+    /// What is not stored yet.
+    pub fn unsaved(&self) -> Unsaved {
+        let writer = &self.shared.writer;
+        Unsaved { documents: writer.unsaved_documents(), bytes: writer.unsaved_bytes() }
+    }
+
     /// Documents in memory, those that are still loading included.
     pub fn loaded(&self) -> usize {
         self.shared.lock().entries.values().filter(|entry| matches!(entry, Entry::Task { .. })).count()
@@ -216,6 +233,11 @@ impl Directory {
     /// What the document layer counts.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// The same, for those who count.
+    pub(crate) fn shared_counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
     }
 
     /// Opens nothing from now on, takes what sessions have delivered, ends them
@@ -228,6 +250,8 @@ impl Directory {
         let all = async {
             self.shared.tasks_ended().await;
             self.shared.writer.stop().await;
+            // A store that is let go of in good order opens faster. One compaction may take long, and may be left to itself.
+            let _ = tokio::time::timeout(COMPACTION_ENDS, self.shared.compactor.ended()).await;
         };
         // What was not done by then is counted below.
         let _ = tokio::time::timeout_at(deadline.into(), all).await;

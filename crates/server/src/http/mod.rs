@@ -2,12 +2,14 @@
 //!
 //! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
 
+mod access;
 mod admin;
 mod body;
 mod content;
 mod documents;
 mod error;
 mod health;
+mod metrics;
 mod pages;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -17,10 +19,11 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-pub(crate) use error::{ApiError, Refused};
+pub(crate) use body::read as read_body;
+pub(crate) use error::{ApiError, Refusal, Refused};
 
 use crate::accept::{Peer, Routes};
-use crate::auth::{Caller, Gate};
+use crate::auth::{Caller, Gate, Ledger};
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -32,14 +35,17 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
+    pub(crate) ledger: Ledger,
     /// The most bytes of a request's body.
     pub(crate) max_body: usize,
 }
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
-    let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    let operations = health::route(context).or(metrics::route(context)).unify();
+    let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
+    let answers = answers.or(access::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -77,11 +83,14 @@ fn nothing() -> BoxedFilter<(Response,)> {
         .and(warp::method())
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
-            let is_read = pages::exists(path) || health::exists(path) || content::name(path).is_some();
+            let is_read = pages::exists(path)
+                || health::exists(path)
+                || metrics::exists(path)
+                || content::name(path).is_some();
             let allow = if is_read {
                 Some("GET, HEAD").filter(|_| method != Method::GET && method != Method::HEAD)
             } else {
-                documents::methods(path).or_else(|| admin::methods(path))
+                documents::methods(path).or_else(|| admin::methods(path)).or_else(|| access::methods(path))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
         })

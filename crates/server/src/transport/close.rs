@@ -40,6 +40,10 @@ pub(crate) enum Close {
     Damaged,
     /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
     Unauthorized,
+    /// 4401: the client's token has ended.
+    Expired,
+    /// 4401: somebody took the client's rights back.
+    Revoked,
     /// 4403: the client has no right on the document.
     Forbidden,
     /// 4404: the document was deleted.
@@ -63,7 +67,7 @@ impl Close {
             Self::Restart => 1012,
             Self::Reset(_) => 4205,
             Self::NoToken => 4408,
-            Self::Unauthorized => 4401,
+            Self::Unauthorized | Self::Expired | Self::Revoked => 4401,
             Self::Forbidden => 4403,
             Self::Deleted => 4404,
             Self::DeadEpoch => 4409,
@@ -82,6 +86,8 @@ impl Close {
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
             Self::Unauthorized => "this needs a valid token".into(),
+            Self::Expired => "the token has expired".into(),
+            Self::Revoked => "your rights on this document were taken back".into(),
             Self::Forbidden => "you may not do this".into(),
             Self::Deleted => "the document was deleted".into(),
             Self::DeadEpoch => "this copy is of a document that was deleted; open the new one afresh".into(),
@@ -102,6 +108,8 @@ impl Close {
             | Self::NoToken
             | Self::Damaged
             | Self::Unauthorized
+            | Self::Expired
+            | Self::Revoked
             | Self::Forbidden
             | Self::Deleted => false,
         }
@@ -110,7 +118,15 @@ impl Close {
     /// Whether no new attempt can cure it: it takes another token, a right, or another document.
     #[cfg(test)]
     fn is_for_good(&self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Forbidden | Self::Deleted | Self::DeadEpoch)
+        matches!(
+            self,
+            Self::Unauthorized
+                | Self::Expired
+                | Self::Revoked
+                | Self::Forbidden
+                | Self::Deleted
+                | Self::DeadEpoch
+        )
     }
 
     /// What a client of the HTTP transports is told, whose request meets the end of its session.
@@ -122,7 +138,9 @@ impl Close {
             Self::TooBig(what) => ApiError::TooLarge(what.clone()),
             Self::Rebuilding | Self::Quarantined | Self::Damaged => ApiError::Unavailable,
             Self::Restart => ApiError::Restarting,
-            Self::Unauthorized => ApiError::Unauthorized("the session has ended".into()),
+            Self::Unauthorized | Self::Expired | Self::Revoked => {
+                ApiError::Unauthorized("the session has ended".into())
+            }
             Self::Forbidden => ApiError::Forbidden("the session has ended".into()),
             Self::Deleted => ApiError::Deleted,
             Self::DeadEpoch => ApiError::DeadEpoch,
@@ -179,6 +197,8 @@ mod tests {
             Close::NoToken,
             Close::Damaged,
             Close::Unauthorized,
+            Close::Expired,
+            Close::Revoked,
             Close::Forbidden,
             Close::Deleted,
             Close::DeadEpoch,

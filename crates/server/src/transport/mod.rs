@@ -6,10 +6,15 @@ mod http_session;
 mod life;
 mod path;
 mod pause;
+mod quota;
+mod rate;
 mod socket;
 mod upgrade;
+mod ward;
 mod ws;
 
 pub(crate) use http_session::{Sessions, is_for_sessions, loggable};
 pub(crate) use path::document;
+pub(crate) use quota::Bounds;
+pub(crate) use rate::Rates;
 pub(crate) use upgrade::{Settings, Upgrades, asks_for_websocket};

@@ -15,7 +15,6 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use quire_sync_protocol::{Dialect, DocId, Limits, SessionSetup};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
@@ -28,10 +27,13 @@ use super::hocuspocus::{self, Host};
 use super::life::Keepalive;
 use super::path::{Target, websocket_target};
 use super::pause::{Pauses, Returner};
+use super::quota::{Bounds, Quotas};
+use super::rate::Rates;
 use super::socket::Socket;
-use super::ws::{self, Client, End};
-use crate::accept::{Line, Peer};
-use crate::auth::{Caller, Gate, Right, token_of_subprotocol};
+use super::ward::{Client, Ward};
+use super::ws::{self, End};
+use crate::accept::{Line, Peer, Wire};
+use crate::auth::{Caller, Gate, Permit, Right, token_of_subprotocol};
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::{ApiError, Refused, Response};
@@ -56,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) keepalive: Duration,
     pub(crate) refuse: Refuse,
+    pub(crate) bounds: Bounds,
+    pub(crate) rates: Rates,
 }
 
 /// Makes editors' connections of requests. Cheap to clone.
@@ -73,6 +77,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) keepalive: Keepalive,
     pub(super) pauses: Pauses,
+    quotas: Quotas,
+    rates: Rates,
     refuse: Refuse,
     /// One permit for each connection that may be accepted only to be refused.
     turned_away: Arc<Semaphore>,
@@ -102,6 +108,8 @@ impl Upgrades {
             limits: settings.limits,
             keepalive: Keepalive(settings.keepalive),
             pauses: Pauses::default(),
+            quotas: Quotas::new(settings.bounds),
+            rates: settings.rates,
             refuse: settings.refuse,
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             tasks,
@@ -120,8 +128,10 @@ impl Upgrades {
                 let (status, code) = error.status_and_code();
                 info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {}", error.for_log());
                 let mut response = error.into_response();
-                // It has its line.
-                response.extensions_mut().remove::<Refused>();
+                // It has its line; the counters are told by the kind.
+                if let Some(Refused { reason, .. }) = response.extensions_mut().get_mut() {
+                    reason.clear();
+                }
                 response
             }
         }
@@ -161,15 +171,13 @@ impl Upgrades {
         };
         let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
         self.pause(returner).await?;
-        let slot = self.slot()?;
         let dialect = match dialect {
             Dialect::YWebsocket if offers(&parts.headers, SUBPROTOCOL) => Dialect::Quire,
             other => other,
         };
-        let seat = self.seat(&doc, permit.setup(dialect.clone())).await?;
+        let (seat, ward) = self.take_in(&permit, peer, doc, dialect).await?;
         let shared = Arc::clone(&self.shared);
-        let client = Client { peer, doc, dialect };
-        self.shared.tasks.spawn(connect(upgrade, seat, client, returner, shared, slot));
+        self.shared.tasks.spawn(connect(upgrade, seat, ward, returner, shared));
         Ok(response)
     }
 
@@ -191,8 +199,33 @@ impl Upgrades {
         Ok(())
     }
 
+    /// Counts somebody who was let in, and takes a seat for them.
+    pub(super) async fn take_in(
+        &self,
+        permit: &Permit,
+        peer: SocketAddr,
+        doc: DocId,
+        dialect: Dialect,
+    ) -> Result<(Seat, Ward), ApiError> {
+        let slot = self.slot()?;
+        let user = permit.identity().subject.as_ref();
+        let counted = self.shared.quotas.enter(peer.ip(), user, &doc, Instant::now())?;
+        let seat = self.seat(&doc, permit.setup(dialect.clone())).await?;
+        let gate = &self.shared.gate;
+        let ward = Ward {
+            pass: gate.enter(permit, &doc),
+            stamp: gate.stamp(permit.identity()),
+            client: Client { peer, doc, dialect },
+            rates: self.shared.rates,
+            counters: self.shared.directory.shared_counters(),
+            _counted: counted,
+            _slot: slot,
+        };
+        Ok((seat, ward))
+    }
+
     /// A place for one more editor.
-    pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+    fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)
     }
 
@@ -232,7 +265,7 @@ impl Upgrades {
     }
 
     /// Opens the document and takes a seat in it.
-    pub(super) async fn seat(&self, doc: &DocId, setup: SessionSetup) -> Result<Seat, ApiError> {
+    async fn seat(&self, doc: &DocId, setup: SessionSetup) -> Result<Seat, ApiError> {
         let opening = async {
             let handle = self.shared.directory.open(doc).await.map_err(|error| not_opened(doc, &error))?;
             handle.join(setup).await.map_err(|error| not_joined(doc, error))
@@ -245,25 +278,19 @@ impl Upgrades {
 }
 
 /// Waits until the 101 is out, then runs the connection.
-async fn connect(
-    upgrade: OnUpgrade,
-    seat: Seat,
-    client: Client,
-    returner: Returner,
-    shared: Arc<Shared>,
-    slot: OwnedSemaphorePermit,
-) {
+async fn connect(upgrade: OnUpgrade, seat: Seat, mut ward: Ward, returner: Returner, shared: Arc<Shared>) {
     // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
     let Ok((line, read)) = taken_over(upgrade).await else { return };
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
     let mut socket = Socket::new(line, read, limits.frame_bytes).await;
-    let end = ws::run(&mut socket, seat, &client, &activity, limits, *keepalive, stop).await;
+    let end = ws::run(&mut socket, seat, &mut ward, &activity, limits, *keepalive, stop).await;
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         pauses.refused(returner, Instant::now());
     }
-    end.finish(socket).await;
-    drop(slot);
+    // In a box, since its room would be part of every connection for as long as it lives.
+    Box::pin(end.finish(socket)).await;
+    drop(ward);
 }
 
 /// Waits until the 101 is out, then runs a connection for several documents.
@@ -286,9 +313,9 @@ async fn connect_many(
 }
 
 /// Waits until the 101 is out. Gives the connection, and what the client has sent since.
-async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<TcpStream>, Vec<u8>), Gone> {
+async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<Wire>, Vec<u8>), Gone> {
     let upgraded = upgrade.await.map_err(|_| Gone)?;
-    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
+    let Ok(parts) = downcast::<TokioIo<Line<Wire>>>(upgraded) else {
         warn!("a connection is of an unknown kind");
         return Err(Gone);
     };
@@ -347,7 +374,11 @@ fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
         OpenError::Deleted => ApiError::Deleted,
-        OpenError::Unavailable(_) | OpenError::Damaged(_) | OpenError::Quarantined | OpenError::Internal => {
+        OpenError::Damaged(_) => {
+            warn!(%doc, %error, "the document cannot be opened");
+            ApiError::Damaged
+        }
+        OpenError::Unavailable(_) | OpenError::Quarantined | OpenError::Internal => {
             warn!(%doc, %error, "the document cannot be opened");
             ApiError::Unavailable
         }

@@ -1,30 +1,27 @@
 //! One editor's connection in the dialects of y-websocket and y-sweet, from the end of its handshake to its end.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
-use quire_sync_protocol::{AwarenessUpdate, Dialect, DocId, Limits, Message};
+use quire_sync_protocol::{AwarenessUpdate, Limits, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::close::Close;
 use super::life::{Keepalive, Life};
+use super::rate::Meter;
 use super::socket::{Event as SocketEvent, Gone, Socket};
+use super::ward::{Client, Ward};
 use crate::accept::Activity;
-use crate::doc::{Outgoing, Seat, SeatClosed};
-
-/// Who is connected, for the log.
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) peer: SocketAddr,
-    pub(super) doc: DocId,
-    pub(super) dialect: Dialect,
-}
+use crate::auth::PassEvent;
+use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed, Undelivered};
+use crate::seldom::{Alarm, Seldom};
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -37,12 +34,18 @@ pub(super) enum End {
     Gone(Gone),
 }
 
+/// Lots of messages that are written before the client is heard again.
+const LOTS: usize = 4;
+
 /// What the connection has to deal with next.
 enum Event {
     Stop,
+    Pass(PassEvent),
     Socket(SocketEvent),
     Delivered(Result<(), SeatClosed>),
-    Outgoing(Outgoing),
+    /// The client may send again.
+    CaughtUp,
+    Ended(CloseReason),
     Tick,
 }
 
@@ -62,68 +65,127 @@ impl End {
 pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: Seat,
-    client: &Client,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
     stop: &CancellationToken,
 ) -> End {
     let session = seat.session();
-    debug!(%session, peer = %client.peer, doc = %client.doc, "an editor is connected");
-    let end = exchange(socket, &seat, &client.dialect, activity, limits, keepalive, stop).await;
+    let Client { peer, doc, .. } = &ward.client;
+    debug!(%session, %peer, %doc, "an editor is connected");
+    let end = exchange(socket, &seat, ward, activity, limits, keepalive, stop).await;
     // Others are to see at once that this one is gone, however long its closing takes.
     seat.leave().await;
-    info!(%session, peer = %client.peer, doc = %client.doc, %end, "the connection ended");
+    let Client { peer, doc, .. } = &ward.client;
+    info!(%session, %peer, %doc, %end, "the connection ended");
     end
 }
 
 async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: &Seat,
-    dialect: &Dialect,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
     stop: &CancellationToken,
 ) -> End {
     let mut delivery = pin!(Fuse::terminated());
+    let mut stopped = Seldom::new(stop.clone().cancelled_owned());
+    let (mut alarm, mut pause) = (Alarm::default(), Alarm::default());
     // Cleared when the document has ended the session: then only its reason is waited for.
     let mut seated = true;
     let mut life = Life::new(keepalive);
+    let mut meter = Meter::new(ward.rates, Instant::now());
+    // Set while the client is ahead of its rate.
+    let mut ahead = None;
     loop {
-        let reading = seated && delivery.is_terminated();
+        let reading = seated && delivery.is_terminated() && ahead.is_none();
         let event = tokio::select! {
-            () = stop.cancelled() => Event::Stop,
-            event = socket.event(reading) => Event::Socket(event),
+            () = &mut stopped => Event::Stop,
+            event = ward.pass.event() => Event::Pass(event),
+            event = poll_fn(|cx| poll_traffic(cx, socket, seat, &mut life.said, reading)) => event,
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
-            outgoing = seat.next(), if !socket.is_writing() => Event::Outgoing(outgoing),
-            () = sleep_until(life.tick) => Event::Tick,
+            () = pause.until(ahead) => Event::CaughtUp,
+            () = alarm.until(Some(life.tick)) => Event::Tick,
         };
         match event {
             Event::Stop => return End::Closed(Close::Restart),
-            Event::Socket(SocketEvent::Message(bytes)) => match dialect.decode(&bytes, limits) {
-                Ok(messages) => delivery.set(seat.deliver(messages).fuse()),
-                Err(error) => return End::Closed(error.into()),
-            },
-            Event::Socket(SocketEvent::SignOfLife) => {}
-            Event::Socket(SocketEvent::Written) => seat.drained(),
+            Event::Pass(event) => {
+                if let Some(why) = ward.changed(event, seat) {
+                    return End::Closed(why);
+                }
+            }
+            Event::Socket(SocketEvent::Message(bytes)) => {
+                ahead = meter.note(bytes.len(), Instant::now());
+                if ahead.is_some() {
+                    Counters::add(&ward.counters.throttled, 1);
+                }
+                match ward.client.dialect.decode(&bytes, limits) {
+                    Ok(messages) => match seat.deliver_now(ward.stamped(messages)) {
+                        Ok(()) => {}
+                        Err(Undelivered::Full(messages)) => delivery.set(seat.deliver(messages).fuse()),
+                        Err(Undelivered::Closed(SeatClosed)) => seated = false,
+                    },
+                    Err(error) => return End::Closed(error.into()),
+                }
+            }
+            Event::CaughtUp => {
+                ahead = None;
+                life.not_listened_until(Instant::now());
+            }
+            Event::Socket(SocketEvent::SignOfLife | SocketEvent::Written) => {}
             Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),
             Event::Socket(SocketEvent::Closing(code)) => return End::Left(code),
             Event::Socket(SocketEvent::Gone(gone)) => return End::Gone(gone),
             Event::Delivered(Ok(())) => life.not_listened_until(Instant::now()),
             Event::Delivered(Err(SeatClosed)) => seated = false,
-            Event::Outgoing(Outgoing::Frames(frames)) => {
-                socket.send(frames);
-                life.said = Instant::now();
-            }
-            Event::Outgoing(Outgoing::Close(reason)) => return End::Closed(reason.into()),
+            Event::Ended(reason) => return End::Closed(reason.into()),
             Event::Tick => match life.tick(Instant::now(), activity.heard(), reading) {
                 // Without entries: clients count it as a message and do nothing with it.
-                Ok(due) => due.send(socket, dialect.encode(&Message::Awareness(AwarenessUpdate::empty()))),
+                Ok(due) => due
+                    .send(socket, ward.client.dialect.encode(&Message::Awareness(AwarenessUpdate::empty()))),
                 Err(close) => return End::Closed(close),
             },
         }
     }
+}
+
+/// Writes what comes for this session and reads what its client sends, until something happens that concerns more than
+/// these two. All of it in one go: it is what a connection does most of the time. Notes in `said` when it has written.
+fn poll_traffic<T: AsyncRead + AsyncWrite + Unpin>(
+    cx: &mut Context<'_>,
+    socket: &mut Socket<T>,
+    seat: &Seat,
+    said: &mut Instant,
+    reading: bool,
+) -> Poll<Event> {
+    let mut lots = 0;
+    loop {
+        if socket.is_writing() {
+            match socket.poll_written(cx) {
+                Poll::Ready(SocketEvent::Written) => seat.drained(),
+                Poll::Ready(event) => return Poll::Ready(Event::Socket(event)),
+                Poll::Pending => break,
+            }
+        }
+        if lots == LOTS {
+            // More may have come meanwhile; the client is to be heard as well.
+            cx.waker().wake_by_ref();
+            break;
+        }
+        match seat.poll_next(cx) {
+            Poll::Ready(Outgoing::Frames(frames)) => {
+                socket.send(frames);
+                *said = Instant::now();
+                lots += 1;
+            }
+            Poll::Ready(Outgoing::Close(reason)) => return Poll::Ready(Event::Ended(reason)),
+            Poll::Pending => break,
+        }
+    }
+    if reading { socket.poll_read(cx).map(Event::Socket) } else { Poll::Pending }
 }
 
 impl fmt::Display for End {

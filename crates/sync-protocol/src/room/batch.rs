@@ -13,8 +13,21 @@ use crate::wire::Message;
 pub(super) enum Source {
     /// A session, which gets it back when it is stored.
     Session(SessionId),
+    /// A session's answer, which may hold what others have written and what a server before this one has lost. Not only its
+    /// sender but everybody gets it when it is stored: to its author it says so.
+    Answer(SessionId),
     /// The server itself.
     Server,
+}
+
+impl Source {
+    /// The session that waits to get it back.
+    pub(super) fn session(self) -> Option<SessionId> {
+        match self {
+            Self::Session(session) | Self::Answer(session) => Some(session),
+            Self::Server => None,
+        }
+    }
 }
 
 /// What is new since the last flush, by source in the order of first arrival.
@@ -42,7 +55,7 @@ impl Batch {
 
     /// What came from this session.
     pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = &Update> {
-        let groups = self.groups.iter().filter(move |group| group.source == Source::Session(session));
+        let groups = self.groups.iter().filter(move |group| group.source.session() == Some(session));
         groups.flat_map(|group| &group.deltas)
     }
 
@@ -73,7 +86,7 @@ impl Batch {
 
 impl Room {
     /// Ends a batch: what is new is merged and goes out once, to the store, to the other sessions and to the other
-    /// nodes. Everybody gets it at once but its sender, who gets it when it is stored.
+    /// nodes. Everybody gets an edit at once but its sender, who gets it when it is stored; and an answer when it is stored.
     pub fn flush(&mut self, _now: Instant) {
         let groups = std::mem::take(&mut self.batch.groups);
         let mut deltas = Vec::with_capacity(groups.len());
@@ -81,17 +94,26 @@ impl Room {
         for group in groups {
             let delta = merge(group.deltas);
             match group.source {
-                Source::Session(session) if group.echoes => {
+                Source::Session(session) | Source::Answer(session) if group.echoes => {
                     echoes.push((session, group.sent.map_or_else(|| delta.clone(), merge)));
                 }
-                Source::Session(_) | Source::Server => {}
+                Source::Session(_) | Source::Answer(_) | Source::Server => {}
             }
             deltas.push((group.source, delta));
         }
         if let Some(all) = merge_all(&deltas) {
             let ticket = self.confirmations.appended(echoes);
             self.outputs.push_back(Output::Append { ticket, update: all.clone() });
-            self.spread(&deltas, &all);
+            let mut edits = Vec::with_capacity(deltas.len());
+            for (source, delta) in deltas {
+                match source {
+                    Source::Answer(session) => self.confirmations.hold(ticket, session, delta),
+                    Source::Session(_) | Source::Server => edits.push((source, delta)),
+                }
+            }
+            if let Some(merged) = merge_all(&edits) {
+                self.spread(&edits, &merged);
+            }
             self.outputs.push_back(Output::Publish { update: all });
         }
         self.emit_presence();
@@ -100,21 +122,15 @@ impl Room {
     /// Sessions that sent nothing get everything in one message; a sender gets what the others sent, one message
     /// each, and nothing of its own: that would tell it that its edit is stored.
     fn spread(&mut self, deltas: &[(Source, Update)], all: &Update) {
-        let senders: Vec<_> = deltas
-            .iter()
-            .filter_map(|(source, _)| match source {
-                Source::Session(session) => Some(*session),
-                Source::Server => None,
-            })
-            .collect();
+        let senders: Vec<_> = deltas.iter().filter_map(|(source, _)| source.session()).collect();
         self.broadcast(&senders, Message::Update(all.clone()));
         if deltas.len() == 1 {
             return;
         }
         for (source, delta) in deltas {
             let others = senders.iter().copied().filter(|sender| *source != Source::Session(*sender));
-            let live = others
-                .filter(|sender| self.sessions.get(sender).is_some_and(crate::session::Session::is_live));
+            let live =
+                others.filter(|sender| self.sessions.get(sender).is_some_and(|session| session.is_live()));
             let to: Vec<_> = live.collect();
             if !to.is_empty() {
                 let message = Message::Update(delta.clone());

@@ -29,6 +29,8 @@ pub(super) struct Confirmations {
     stored: Ticket,
     /// Ascending by ticket. Bounded by what the store has not taken yet, which the driver bounds.
     waiting: VecDeque<(Ticket, SessionId, Due)>,
+    /// News in answers of these sessions, for everybody else. Ascending and bounded like that.
+    held: VecDeque<(Ticket, SessionId, Update)>,
 }
 
 impl Confirmations {
@@ -60,14 +62,14 @@ impl Confirmations {
         self.waiting.push_back((ticket, session, Due::Receipts));
     }
 
+    /// The news in an answer of this session go to everybody else when they are stored.
+    pub(super) fn hold(&mut self, ticket: Ticket, from: SessionId, news: Update) {
+        self.held.push_back((ticket, from, news));
+    }
+
     /// What this session waits to get back.
     pub(super) fn waiting_for(&self, session: SessionId) -> impl Iterator<Item = &Update> {
         self.echoes().filter(move |(other, _)| *other == session).map(|(_, update)| update)
-    }
-
-    /// What anybody waits to get back.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Update> {
-        self.echoes().map(|(_, update)| update)
     }
 
     /// How many entries wait.
@@ -97,11 +99,16 @@ impl Room {
         confirmations.stored = confirmations.stored.max(ticket);
         let count = confirmations.waiting.partition_point(|(waiting, _, _)| *waiting <= ticket);
         let stored: Vec<_> = confirmations.waiting.drain(..count).collect();
+        let count = confirmations.held.partition_point(|(held, _, _)| *held <= ticket);
+        let held: Vec<_> = confirmations.held.drain(..count).collect();
         for (_, session, due) in stored {
             match due {
                 Due::Echo(update) => self.transmit(session, Message::Update(update)),
                 Due::Receipts => self.give_receipts(session),
             }
+        }
+        for (_, from, news) in held {
+            self.release(from, news);
         }
     }
 

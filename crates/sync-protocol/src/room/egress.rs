@@ -88,6 +88,18 @@ impl Room {
         }
     }
 
+    /// The news in an answer are stored: everybody but its sender gets them, or, while it catches up, with its next parts.
+    pub(super) fn release(&mut self, from: SessionId, news: Update) {
+        for (id, session) in &mut self.sessions {
+            if let Phase::CatchingUp { known, .. } = &mut session.phase
+                && *id != from
+            {
+                lower(known, &news);
+            }
+        }
+        self.broadcast(&[from], Message::Update(news));
+    }
+
     /// Makes the next part for a session that is catching up, or the last.
     fn next_part(&mut self, to: SessionId) {
         let own = self.unstored_of(to);

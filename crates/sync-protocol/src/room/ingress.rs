@@ -7,7 +7,7 @@ use super::batch::Source;
 use super::{Output, Room, RoomEvent, Ticket, To};
 use crate::id::SessionId;
 use crate::presence::Verdict;
-use crate::session::Access;
+use crate::session::{Access, Visibility};
 use crate::update::Update;
 use crate::wire::Message;
 use crate::wire::awareness::AwarenessUpdate;
@@ -67,11 +67,11 @@ impl Room {
         // know would never end.
         let inserted = self.replica.insert(update);
         if let Some(delta) = inserted.delta {
-            let delta = match brought {
-                Brought::Answer => self.without_unstored(delta),
-                Brought::Edit => delta,
+            let source = match brought {
+                Brought::Answer => Source::Answer(from),
+                Brought::Edit => Source::Session(from),
             };
-            self.batch.add(Source::Session(from), delta, echoes.then_some(update));
+            self.batch.add(source, delta, echoes.then_some(update));
             self.owe_receipt(from, self.confirmations.next_ticket());
             if inserted.gap {
                 self.ask_for_missing(from, now);
@@ -89,7 +89,7 @@ impl Room {
         match session.dialect {
             Dialect::YWebsocket | Dialect::Quire => {
                 if !std::mem::replace(&mut session.told_read_only, true) {
-                    self.transmit(from, Message::Denied("this document is read-only for you".into()));
+                    self.transmit(from, Message::Denied(READ_ONLY.into()));
                 }
             }
             Dialect::Hocuspocus(_) => self.give_receipts(from),
@@ -140,13 +140,21 @@ impl Room {
         let Some(session) = self.sessions.get(&from) else { return };
         let mut refused = false;
         for entry in update.entries() {
-            refused |= self.presence.apply(&session.owner, &entry, now) == Verdict::Refused;
+            refused |= if session.visibility == Visibility::Seen {
+                self.presence.apply(&session.owner, &entry, now) == Verdict::Refused
+            } else {
+                // What it repeats of others is no word of its own.
+                self.presence.is_news(&entry)
+            };
         }
         if refused {
             self.outputs.push_back(Output::Event(RoomEvent::PresenceRefused(from)));
         }
     }
 }
+
+/// What a viewer is told.
+pub(super) const READ_ONLY: &str = "this document is read-only for you";
 
 /// What an update was brought as.
 #[derive(Clone, Copy, Debug)]

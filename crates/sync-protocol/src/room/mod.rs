@@ -22,7 +22,7 @@ use crate::id::SessionId;
 use crate::limits::Limits;
 use crate::presence::{Presence, PresenceConfig};
 use crate::replica::Replica;
-use crate::session::{Access, Session, SessionSetup};
+use crate::session::{Access, Session, SessionSetup, Visibility};
 use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::wire::Message;
@@ -30,6 +30,7 @@ use crate::wire::dialect::Dialect;
 use batch::Batch;
 use confirm::Confirmations;
 use dead::Dead;
+use ingress::READ_ONLY;
 
 /// Settings of a room.
 #[derive(Clone, Debug)]
@@ -141,7 +142,8 @@ pub struct Room {
     dead: Dead,
     presence: Presence,
     /// Ordered, so that a room's outputs depend on nothing but its inputs.
-    sessions: BTreeMap<SessionId, Session>,
+    /// In boxes: a map of few entries has room for eleven.
+    sessions: BTreeMap<SessionId, Box<Session>>,
     batch: Batch,
     confirmations: Confirmations,
     outputs: VecDeque<Output>,
@@ -164,8 +166,8 @@ impl Room {
     }
 
     /// Takes what is already stored. Nothing goes out; to be called before the first session.
-    pub fn load(&mut self, update: &Update) {
-        self.replica.insert(update);
+    pub fn load(&mut self, updates: &[Update]) {
+        self.replica.insert_all(updates);
     }
 
     /// Takes who wrote in documents of the same name that were deleted, each with the clock behind its last insertion. What such
@@ -185,7 +187,7 @@ impl Room {
         // What the newcomer may have sent over an earlier connection must not come back to it as news.
         self.flush(now);
         let asks_first = !matches!(setup.dialect, Dialect::Hocuspocus(_));
-        self.sessions.insert(session, Session::new(session, setup));
+        self.sessions.insert(session, Box::new(Session::new(session, setup)));
         if asks_first {
             let vector = self.replica.state_vector();
             self.transmit(session, Message::SyncStep1(vector));
@@ -204,11 +206,33 @@ impl Room {
         }
     }
 
-    /// A session may do this from now on.
-    pub fn handle_access(&mut self, session: SessionId, access: Access) {
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.access = access;
-            session.told_read_only = false;
+    /// A session's rights have changed. What it sent before holds. One that may edit no more is told so; one that may is
+    /// asked for what it has written meanwhile.
+    pub fn handle_rights(&mut self, session: SessionId, access: Access, presence: bool, now: Instant) {
+        let Some(changed) = self.sessions.get_mut(&session) else { return };
+        let before = std::mem::replace(&mut changed.access, access);
+        let was_seen = std::mem::replace(&mut changed.visibility, presence.into()) == Visibility::Seen;
+        changed.told_read_only = access == Access::Read;
+        // A Hocuspocus client is told by its host, and y-sweet has no word for it.
+        let (is_told, is_asked) = match changed.dialect {
+            Dialect::YWebsocket | Dialect::Quire => (true, true),
+            Dialect::YSweet => (false, true),
+            Dialect::Hocuspocus(_) => (false, false),
+        };
+        match (before, access) {
+            (Access::Write, Access::Read) if is_told => {
+                self.transmit(session, Message::Denied(READ_ONLY.into()));
+            }
+            (Access::Read, Access::Write) if is_asked => {
+                changed.receipts.asked_anew();
+                let vector = self.replica.state_vector();
+                self.transmit(session, Message::SyncStep1(vector));
+            }
+            (Access::Read | Access::Write, Access::Read | Access::Write) => {}
+        }
+        if was_seen && !presence {
+            self.presence.leave(session, now);
+            self.emit_presence();
         }
     }
 
@@ -225,7 +249,12 @@ impl Room {
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // A room is quiet for most of its life, and then keeps no room for outputs.
+            self.outputs = VecDeque::new();
+        }
+        next
     }
 
     /// How many sessions are attached.

@@ -16,13 +16,6 @@ impl Room {
         }
         self.confirmations.waiting_for(session).chain(self.batch.of(session)).cloned().collect()
     }
-
-    /// The news in an answer, without what others have sent and what has not been stored: an answer holds all that its
-    /// sender has deleted or heard of, and its news may come with some of that.
-    pub(super) fn without_unstored(&self, news: Update) -> Update {
-        let unstored: Vec<_> = self.confirmations.waiting().chain(self.batch.deltas()).cloned().collect();
-        if unstored.is_empty() { news } else { without(&news, &unstored) }
-    }
 }
 
 /// An update, whose clients stand in one block each, without what these hold.

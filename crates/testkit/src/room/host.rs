@@ -54,8 +54,8 @@ impl Host {
         };
         if let Some(piece) = plan.loaded {
             let update = host.piece(piece);
-            host.room.load(&update);
             host.stored.insert(&update);
+            host.room.load(&[update]);
         }
         host
     }

@@ -190,8 +190,10 @@ impl Connection {
         if before.expires != granted.expires {
             open.asks = granted.until.map(ask_before);
         }
+        if (before.access, before.presence) != (granted.access, granted.presence) {
+            open.seat.set_rights(granted.access, granted.presence);
+        }
         if before.access != granted.access {
-            open.seat.set_access(granted.access);
             self.tell(address, Body::Authenticated(granted.access));
         }
         if let Some(next) = next {

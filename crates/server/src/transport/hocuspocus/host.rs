@@ -56,6 +56,8 @@ pub(super) enum Opened {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Granted {
     pub(super) access: Access,
+    /// Whether the others see that it is there.
+    pub(super) presence: bool,
     /// Until when, if it ends.
     pub(super) until: Option<Instant>,
     /// The same as the token says it: another token has another.
@@ -181,7 +183,7 @@ impl Host {
                 let until = expires.map(|expires| {
                     Instant::now() + expires.duration_since(SystemTime::now()).unwrap_or_default()
                 });
-                let granted = Granted { access: setup.access, until, expires };
+                let granted = Granted { access: setup.access, presence: setup.presence, until, expires };
                 Ok((doc, setup, granted))
             }
             Err(error @ ApiError::CannotAuthorize(_)) => {

@@ -9,7 +9,6 @@
 //!
 //! The contract is PROTOCOL.md, section 11.
 
-mod body;
 mod consumer;
 mod intake;
 mod requests;
@@ -24,9 +23,8 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quire_sync_protocol::{Dialect, DocId, Limits};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::Instant;
+use quire_sync_protocol::Limits;
+use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use self::consumer::Consumer;
@@ -35,7 +33,7 @@ use self::task::{End, Frames, Request, Session, Times};
 use self::window::Window;
 use super::Upgrades;
 use super::life::Keepalive;
-use crate::accept::Peer;
+use super::ward::{Client, Ward};
 use crate::doc::Seat;
 
 /// The sessions of this server. Cheap to clone.
@@ -104,17 +102,6 @@ impl Drop for Entered {
     }
 }
 
-/// What a session is begun with.
-struct Opening {
-    seat: Seat,
-    peer: Peer,
-    doc: DocId,
-    dialect: Dialect,
-    /// When the client's token ends, if it does.
-    expires: Option<Instant>,
-    slot: OwnedSemaphorePermit,
-}
-
 impl Sessions {
     pub(crate) fn new(doors: Upgrades, window: usize) -> Self {
         Self { doors, known: Known::default(), window }
@@ -135,7 +122,7 @@ impl Sessions {
     }
 
     /// Begins a session. `None` if the system has no random numbers to give, or gives one that is taken.
-    fn begin(&self, opening: Opening) -> Option<(Name, Handle)> {
+    fn begin(&self, seat: Seat, ward: Ward) -> Option<(Name, Handle)> {
         let (name, tag) = (Name::random()?, Name::random()?);
         let (requests, for_requests) = mpsc::channel(WAITING);
         let (frames, for_frames) = mpsc::channel(WAITING);
@@ -145,31 +132,30 @@ impl Sessions {
             Entry::Vacant(place) => place.insert(handle.clone()),
         };
         let entered = Entered { known: Arc::clone(&self.known), name };
-        let Opening { seat, peer: Peer(peer), doc, dialect, expires, slot } = opening;
         let shared = Arc::clone(&self.doors.shared);
         let (limits, window) = (shared.limits.clone(), self.window);
-        let session = Session {
+        let mut session = Session {
             requests: for_requests,
             frames: for_frames,
             arriving: Arc::clone(&handle.arriving),
-            dialect,
+            ward,
             intake: Intake::new(limits.frame_bytes),
             limits,
             times: self.times(),
-            expires,
             #[expect(clippy::cast_possible_truncation, reason = "any 32 of the random bits will do")]
             window: Window::new(tag.0 as u32, window),
             consumer: Consumer::None,
         };
         self.doors.shared.tasks.spawn(async move {
             let id = seat.session();
+            let Client { peer, doc, .. } = &session.ward.client;
             debug!(session = %id, %peer, %doc, "an editor is connected over HTTP");
             let end = session.run(&seat, &shared.stop).await;
             // Whoever asks from now on hears that the session is over.
             drop(entered);
             seat.leave().await;
+            let Client { peer, doc, .. } = &session.ward.client;
             info!(session = %id, %peer, %doc, %end, "the session over HTTP ended");
-            drop(slot);
         });
         Some((name, handle))
     }

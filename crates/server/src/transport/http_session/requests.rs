@@ -1,13 +1,15 @@
 //! The requests of sessions.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use quire_sync_protocol::{Dialect, DocId};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -18,10 +20,10 @@ use warp::Reply as _;
 use super::consumer::Wants;
 use super::task::{Frames, Over, Request as Asked, Taken};
 use super::wire::{Cursor, Delivery, GREETING, Item, Opened, items};
-use super::{Handle, Opening, Sessions, body};
+use super::{Handle, Sessions};
 use crate::accept::Peer;
 use crate::auth::{Caller, Right};
-use crate::http::{ApiError, Refused, Response};
+use crate::http::{ApiError, Refused, Response, read_body};
 use crate::transport::document;
 
 /// How long an opening waits for the answer to its question; a later one comes by the stream or the poll.
@@ -104,28 +106,21 @@ impl Sessions {
             Ok(response) => response,
             Err(error) => {
                 let mut response = error.into_response();
-                // It has its line.
-                response.extensions_mut().remove::<Refused>();
+                // It has its line; the counters are told by the kind.
+                if let Some(Refused { reason, .. }) = response.extensions_mut().get_mut() {
+                    reason.clear();
+                }
                 response
             }
         };
-        for (name, value) in [
-            // A page of any origin may connect, as it may by WebSocket. Cookies are not sent along then.
-            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
-            (header::CACHE_CONTROL, "no-store, no-transform"),
-        ] {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
+        let no_cache = HeaderValue::from_static("no-store, no-transform");
+        response.headers_mut().insert(header::CACHE_CONTROL, no_cache);
         response
     }
 
     async fn respond(&self, parts: &Parts, body: Incoming, peer: Peer) -> Result<Response, ApiError> {
         let target = target(parts.uri.path()).ok_or(ApiError::NoSuchPage)?;
         let allow = target.allow();
-        if parts.method == Method::OPTIONS {
-            return Ok(preflight(allow));
-        }
         if parts.method.as_str() != allow {
             return Err(ApiError::MethodNotAllowed { allow });
         }
@@ -149,7 +144,7 @@ impl Sessions {
                     What::Frames => {
                         binary(&parts.headers)?;
                         let _arriving = session.arriving.clone();
-                        let body = body::read(body, self.limits().frame_bytes + BODY_EXTRA).await?;
+                        let body = whole(body, self.limits().frame_bytes + BODY_EXTRA).await?;
                         session.frames(query, items(&body)?).await
                     }
                     What::Events => session.events(query.after).await,
@@ -175,17 +170,11 @@ impl Sessions {
         let pauses = &self.doors.shared.pauses;
         let returner = pauses.returner(peer.0.ip(), &parts.headers, doc);
         self.doors.pause(returner).await?;
-        let slot = self.doors.slot()?;
-        let body = body::read(body, self.limits().frame_bytes + BODY_EXTRA).await?;
+        let body = whole(body, self.limits().frame_bytes + BODY_EXTRA).await?;
         let items = items(&body)?;
         let asks = items.first().is_some_and(|item| item.bytes.starts_with(&[0, 0]));
-        let seat = self.doors.seat(doc, permit.setup(Dialect::Quire)).await?;
-        let expires = permit.identity().expires.map(|at| {
-            // A token may be taken for a few seconds longer; the session ends with it.
-            Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default()
-        });
-        let opening = Opening { seat, peer, doc: doc.clone(), dialect: Dialect::Quire, expires, slot };
-        let (name, session) = self.begin(opening).ok_or(ApiError::Internal)?;
+        let (seat, ward) = self.doors.take_in(&permit, peer.0, doc.clone(), Dialect::Quire).await?;
+        let (name, session) = self.begin(seat, ward).ok_or(ApiError::Internal)?;
         let wants = if asks { Wants::Answer(FIRST_ANSWER) } else { Wants::Answer(Duration::ZERO) };
         let taken = session.take(1, items, None).await;
         if let Err(ApiError::TooLarge(_)) = taken {
@@ -301,26 +290,22 @@ fn binary(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-fn preflight(allow: &'static str) -> Response {
-    let mut response = answer(StatusCode::NO_CONTENT, BINARY, "");
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, allow),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
-        (header::ACCESS_CONTROL_MAX_AGE, "7200"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn answer(status: StatusCode, content_type: &'static str, body: impl Into<bytes::Bytes>) -> Response {
-    let body: bytes::Bytes = body.into();
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let body: Bytes = body.into();
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     if status != StatusCode::NO_CONTENT {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     response
+}
+
+/// The whole body of a request, if it is not larger than this.
+async fn whole(body: Incoming, limit: usize) -> Result<Bytes, ApiError> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ApiError::TooLarge(format!("the body has more than the {limit} bytes allowed")));
+    }
+    read_body(body.into_data_stream(), limit).await
 }
 
 fn over(over: Over) -> ApiError {

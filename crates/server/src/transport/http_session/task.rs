@@ -7,17 +7,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
-use quire_sync_protocol::{Dialect, Limits, Message};
+use quire_sync_protocol::{Limits, Message};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::super::close::Close;
+use super::super::rate::Meter;
+use super::super::ward::Ward;
 use super::consumer::{Consumer, ConsumerEvent, Wants};
 use super::intake::{Fault, Intake};
 use super::window::{Elsewhere, Window};
 use super::wire::{Cursor, Delivery, Item};
-use crate::doc::{Outgoing, Seat, SeatClosed};
+use crate::auth::PassEvent;
+use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
 
 /// What a client asks of its session, except to take frames.
 #[derive(Debug)]
@@ -99,11 +102,9 @@ pub(super) struct Session {
     pub(super) frames: mpsc::Receiver<Frames>,
     /// Held by requests whose body is still arriving: the client is there.
     pub(super) arriving: Arc<()>,
-    pub(super) dialect: Dialect,
+    pub(super) ward: Ward,
     pub(super) limits: Limits,
     pub(super) times: Times,
-    /// When the client's token ends, if it does.
-    pub(super) expires: Option<Instant>,
     pub(super) window: Window,
     pub(super) consumer: Consumer,
     pub(super) intake: Intake,
@@ -112,6 +113,7 @@ pub(super) struct Session {
 /// What a session has to deal with next.
 enum Event {
     Stop,
+    Pass(PassEvent),
     Request(Request),
     Frames(Frames),
     Delivered(Result<(), SeatClosed>),
@@ -143,7 +145,7 @@ impl Life {
 
 impl Session {
     /// Carries frames until the client or the server ends it, or `stop`. Whoever waits for an answer gets it.
-    pub(super) async fn run(mut self, seat: &Seat, stop: &CancellationToken) -> End {
+    pub(super) async fn run(&mut self, seat: &Seat, stop: &CancellationToken) -> End {
         let end = self.exchange(seat, stop).await;
         let over = match &end {
             End::Closed(close) => Over::Closed(close.clone()),
@@ -172,14 +174,18 @@ impl Session {
         let mut delivery = pin!(Fuse::terminated());
         // Cleared when the document has ended the session: then only its reason is waited for.
         let mut seated = true;
+        // Set while the client is ahead of its rate.
+        let mut ahead = None;
+        let mut meter = Meter::new(self.ward.rates, now);
         // Who waits for the delivery.
         let mut waiting: Option<oneshot::Sender<Result<Taken, Over>>> = None;
         loop {
-            let takes_frames = seated && delivery.is_terminated();
+            let takes_frames = seated && delivery.is_terminated() && ahead.is_none();
             let tick = life.ends().min(self.consumer.due());
-            let tick = self.expires.map_or(tick, |expires| tick.min(expires));
+            let tick = ahead.map_or(tick, |ahead: Instant| tick.min(ahead));
             let event = tokio::select! {
                 () = stop.cancelled() => Event::Stop,
+                event = self.ward.pass.event() => Event::Pass(event),
                 Some(request) = self.requests.recv() => Event::Request(request),
                 Some(frames) = self.frames.recv(), if takes_frames => Event::Frames(frames),
                 result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
@@ -189,6 +195,11 @@ impl Session {
             };
             match event {
                 Event::Stop => return End::Closed(Close::Restart),
+                Event::Pass(event) => {
+                    if let Some(close) = self.ward.changed(event, seat) {
+                        return End::Closed(close);
+                    }
+                }
                 Event::Request(request) => {
                     life.heard();
                     match request {
@@ -217,8 +228,12 @@ impl Session {
                     if after.is_some() && self.window.acknowledge(after).is_err() {
                         return lost(reply);
                     }
-                    match self.take(first, items) {
-                        Ok(messages) => {
+                    match self.take(first, items, &mut meter) {
+                        Ok((messages, until)) => {
+                            ahead = until;
+                            if ahead.is_some() {
+                                Counters::add(&self.ward.counters.throttled, 1);
+                            }
                             delivery.set(seat.deliver(messages).fuse());
                             waiting = Some(reply);
                         }
@@ -260,9 +275,7 @@ impl Session {
                     if Arc::strong_count(&self.arriving) > 2 {
                         life.heard();
                     }
-                    if self.expires.is_some_and(|expires| Instant::now() >= expires) {
-                        return End::Closed(Close::Unauthorized);
-                    }
+                    ahead = ahead.filter(|ahead| Instant::now() < *ahead);
                     if Instant::now() >= life.ends() {
                         return End::Closed(Close::Silent(self.times.lease()));
                     }
@@ -275,19 +288,27 @@ impl Session {
         Taken { received: self.intake.received(), sent: self.consumer.sent() }
     }
 
-    fn take(&mut self, first: u64, items: Vec<Item>) -> Result<Vec<Message>, Over> {
+    /// The messages in items, and until when no more should be taken from a client that is ahead of its rate.
+    fn take(
+        &mut self,
+        first: u64,
+        items: Vec<Item>,
+        meter: &mut Meter,
+    ) -> Result<(Vec<Message>, Option<Instant>), Over> {
         let frames = self.intake.take(first, items).map_err(|fault| match fault {
             Fault::Gap => Over::Lost,
             Fault::TooBig(limit) => {
                 Over::Closed(Close::TooBig(format!("a message is larger than {limit} bytes")))
             }
         })?;
-        let mut messages = Vec::with_capacity(frames.len());
+        let now = Instant::now();
+        let (mut messages, mut ahead) = (Vec::with_capacity(frames.len()), None);
         for frame in frames {
-            let decoded = self.dialect.decode(&frame, &self.limits);
+            ahead = meter.note(frame.len(), now);
+            let decoded = self.ward.client.dialect.decode(&frame, &self.limits);
             messages.extend(decoded.map_err(|error| Over::Closed(error.into()))?);
         }
-        Ok(messages)
+        Ok((self.ward.stamped(messages), ahead))
     }
 }
 

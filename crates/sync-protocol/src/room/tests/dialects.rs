@@ -7,7 +7,7 @@ use crate::wire::hocuspocus::Address;
 
 impl Hall {
     fn join_in(&mut self, session: u64, access: Access, dialect: Dialect) -> Vec<Output> {
-        let setup = SessionSetup { access, identity: None, dialect };
+        let setup = SessionSetup { dialect, ..SessionSetup::anonymous(access) };
         self.room.handle_connect(SessionId(session), setup, self.now);
         self.outputs()
     }
@@ -44,7 +44,7 @@ fn statuses(outputs: &[Output]) -> u32 {
 fn a_hocuspocus_client_is_asked_whenever_it_asks() {
     let mut hall = Hall::new();
     let stored = more(1, 0, "ab");
-    hall.room.load(&stored);
+    hall.room.load(std::slice::from_ref(&stored));
     assert_eq!(hall.join_in(1, Access::Write, hocuspocus()), []);
     for _ in 0..2 {
         let answered = hall.say(1, Message::SyncStep1(vector(&[])));
@@ -105,7 +105,7 @@ fn a_reader_is_told_that_nothing_was_taken_unless_there_was_nothing_to_take() {
 fn no_status_overtakes_the_answer_to_a_question() {
     let config = RoomConfig { whole_sync_bytes: 64, part_bytes: 32, ..RoomConfig::default() };
     let mut hall = Hall::with(config);
-    hall.room.load(&more(1, 0, &"x".repeat(200)));
+    hall.room.load(&[more(1, 0, &"x".repeat(200))]);
     hall.join_in(2, Access::Write, hocuspocus());
     let first = hall.say(2, Message::SyncStep1(vector(&[])));
     assert!(matches!(first.as_slice(), [Output::Part { message: Message::Update(_), .. }]), "{first:?}");
