@@ -4,11 +4,11 @@
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
 //! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Rights` for a change of them, one
-//! `Durable` for a commit, one `Snapshot` or `Delete` for a request).
+//! `Durable` or `Outdated` for a commit, one `Snapshot` or `Delete` for a request).
 
 use std::sync::Arc;
 
-use quire_persistence::Seq;
+use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Delete { reply: oneshot::Sender<Result<(), ChangeError>> },
     /// From the writer: everything up to here is durable.
     Durable(Durable),
+    /// From the writer: what was made for this epoch can never be stored.
+    Outdated(Epoch),
 }
 
 /// Space in a mailbox, given back when dropped.

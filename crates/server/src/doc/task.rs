@@ -137,6 +137,11 @@ impl Task {
                 return;
             };
             timeout = wanted;
+            if self.desk.is_outdated() {
+                tracing::error!(doc = %self.place.doc, "the stored document has another history by now, its editors are turned away");
+                self.advance(Event::Outdated);
+                return;
+            }
             if self.desk.is_to_be_deleted() {
                 if let Err(error) = self.delete(&mut room).await {
                     self.desk.answer_deletions(&Err(error));
@@ -215,6 +220,7 @@ impl Task {
         let reason = match &self.life.phase {
             Phase::Draining => CloseReason::Restart,
             Phase::Deleted => CloseReason::Deleted,
+            Phase::Outdated => CloseReason::DeadEpoch,
             Phase::Failed(Failure::Quarantined) => {
                 tracing::error!(%doc, "a second internal error: the document is quarantined, its log stays as it is");
                 self.place.quarantine();
@@ -238,13 +244,13 @@ impl Task {
         while !self.desk.is_settled() {
             let command = tokio::select! {
                 command = self.commands.recv() => command,
-                () = going_down(self.draining.clone()), if self.life.phase == Phase::Rebuilding => {
+                () = going_down(self.draining.clone()), if self.is_to_be_loaded_again() => {
                     self.advance(Event::Drain);
                     continue;
                 }
             };
             match (&self.life.phase, command) {
-                (Phase::Rebuilding, command) => self.desk.defer(command),
+                (Phase::Rebuilding | Phase::Outdated, command) => self.desk.defer(command),
                 (Phase::Failed(Failure::Quarantined), command) => {
                     self.desk.turn_away(command, JoinError::Quarantined);
                 }
@@ -260,6 +266,10 @@ impl Task {
         if std::mem::discriminant(&before) != std::mem::discriminant(&self.life.phase) {
             tracing::debug!(doc = %self.place.doc, from = ?before, to = ?self.life.phase, "document");
         }
+    }
+
+    fn is_to_be_loaded_again(&self) -> bool {
+        matches!(self.life.phase, Phase::Rebuilding | Phase::Outdated)
     }
 
     fn idle_until(&self) -> Option<Instant> {

@@ -59,6 +59,15 @@ impl Batch {
         groups.flat_map(|group| &group.deltas)
     }
 
+    /// What came in answers of other sessions.
+    pub(super) fn answers_of_others(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        let answers = self
+            .groups
+            .iter()
+            .filter(move |group| matches!(group.source, Source::Answer(from) if from != session));
+        answers.flat_map(|group| &group.deltas)
+    }
+
     /// All of it.
     pub(super) fn deltas(&self) -> impl Iterator<Item = &Update> {
         self.groups.iter().flat_map(|group| &group.deltas)

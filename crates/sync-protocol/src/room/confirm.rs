@@ -67,6 +67,11 @@ impl Confirmations {
         self.held.push_back((ticket, from, news));
     }
 
+    /// News in answers that others have brought, not stored yet.
+    pub(super) fn held_from_others(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        self.held.iter().filter(move |(_, from, _)| *from != session).map(|(_, _, news)| news)
+    }
+
     /// What this session waits to get back.
     pub(super) fn waiting_for(&self, session: SessionId) -> impl Iterator<Item = &Update> {
         self.echoes().filter(move |(other, _)| *other == session).map(|(_, update)| update)

@@ -1,5 +1,6 @@
 //! What a session has sent and what has not been stored is kept out of what it is sent: getting its edit back in
-//! whatever message tells a client that it is stored.
+//! whatever message tells a client that it is stored. So are deletions that others have brought in answers, since they may be
+//! its own of an earlier connection. (Insertions of its own it does not ask for.)
 
 use super::Room;
 use crate::id::{ClientId, Clock, Id, SessionId};
@@ -8,18 +9,38 @@ use crate::update::structs::{Body, Struct};
 use crate::update::{Update, UpdateWriter};
 
 impl Room {
-    /// What a session has sent and what has not been stored, in the order in which it came. Empty for one whose
-    /// dialect tells it so otherwise.
-    pub(super) fn unstored_of(&self, session: SessionId) -> Vec<Update> {
-        if self.sessions.get(&session).is_none_or(|session| !session.gets_its_own_back()) {
-            return Vec::new();
-        }
-        self.confirmations.waiting_for(session).chain(self.batch.of(session)).cloned().collect()
+    /// What is kept out of what this session is sent.
+    pub(super) fn unstored_for(&self, session: SessionId) -> Unstored {
+        let tells_by_content = self.sessions.get(&session).is_some_and(|session| session.gets_its_own_back());
+        let own = self.confirmations.waiting_for(session).chain(self.batch.of(session));
+        let own = own.filter(|_| tells_by_content);
+        let brought =
+            self.confirmations.held_from_others(session).chain(self.batch.answers_of_others(session));
+        Unstored { own: own.cloned().collect(), brought: brought.cloned().collect() }
     }
 }
 
-/// An update, whose clients stand in one block each, without what these hold.
-pub(super) fn without(update: &Update, own: &[Update]) -> Update {
+/// What has not been stored and is kept out of what a session is sent.
+pub(super) struct Unstored {
+    /// What it has sent itself.
+    own: Vec<Update>,
+    /// Of this, only the deletions.
+    brought: Vec<Update>,
+}
+
+impl Unstored {
+    /// The update without all that.
+    pub(super) fn left_out_of(&self, update: Update) -> Update {
+        if self.own.is_empty() && self.brought.is_empty() {
+            update
+        } else {
+            without(&update, &self.own, &self.brought)
+        }
+    }
+}
+
+/// An update, whose clients stand in one block each, without what `own` holds and without what `brought` deletes.
+fn without(update: &Update, own: &[Update], brought: &[Update]) -> Update {
     let inserts = IdSet::collect(|add| {
         for update in own {
             update.for_each_struct(|client, clock, next| {
@@ -29,7 +50,9 @@ pub(super) fn without(update: &Update, own: &[Update]) -> Update {
             });
         }
     });
-    let deletes = IdSet::collect(|add| own.iter().for_each(|update| update.for_each_delete(&mut *add)));
+    let deletes = IdSet::collect(|add| {
+        own.iter().chain(brought).for_each(|update| update.for_each_delete(&mut *add));
+    });
     let mut writer = UpdateWriter::with_capacity(update.bytes().len());
     let mut block = Block::default();
     update.for_each_struct(|client, clock, next| {

@@ -76,6 +76,26 @@ fn another_clients_answer_does_not_confirm_what_it_brings_before_that_is_stored(
 }
 
 #[test]
+fn another_clients_answer_does_not_confirm_a_deletion_before_it_is_stored() {
+    let mut hall = Hall::with_writers(&[1, 2]);
+    let text = more(1, 0, "abc");
+    hall.room.handle_update(&text, hall.now);
+    hall.flush();
+    hall.stored(1);
+    let lost = deleted(1, 1, 1);
+    hall.say(2, Message::SyncStep2(merged(&[&text, &lost])));
+    // Asked within the batch, and after it.
+    let nothing = Message::SyncStep2(Update::empty());
+    assert_eq!(hall.say(1, Message::SyncStep1(vector(&[(1, 3)]))), [part(1, nothing.clone())]);
+    hall.drained(1);
+    hall.flush();
+    assert_eq!(hall.say(1, Message::SyncStep1(vector(&[(1, 3)]))), [part(1, nothing)]);
+    assert_eq!(hall.stored(2).last(), Some(&many(&[1], update(&lost))));
+    hall.drained(1);
+    assert_eq!(hall.say(1, Message::SyncStep1(vector(&[(1, 3)]))), [part(1, Message::SyncStep2(lost))]);
+}
+
+#[test]
 fn news_in_an_answer_reach_who_was_catching_up_when_they_were_stored() {
     let mut hall = Hall::with_writers(&[1, 2]);
     let news = more(9, 0, "abc");
