@@ -11,6 +11,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 use quire_sync_protocol::DocId;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::authorizer::{Authorizer, Identity, Refusal, printable};
 use super::caller::{Caller, Token};
@@ -70,7 +71,7 @@ struct Header {
     alg: String,
     kid: Option<String>,
     /// Extensions that a reader must understand. None is.
-    crit: Option<serde_json::Value>,
+    crit: Option<Value>,
 }
 
 /// The claims of a token that one of these keys has signed, and the name of that key. Says nothing of whether they hold.
@@ -88,9 +89,9 @@ pub(crate) fn verify(token: &Token, keys: &[Key]) -> Result<(Claims, Option<Arc<
     }
     let mut refusal = unaccepted("the algorithm", &header.alg);
     for key in candidates.filter(|key| key.algorithm == algorithm) {
-        match jsonwebtoken::decode::<serde_json::Value>(text, &key.verifying, &signature_only(algorithm)) {
+        match jsonwebtoken::decode::<Map<String, Value>>(text, &key.verifying, &signature_only(algorithm)) {
             Ok(decoded) => {
-                let claims = serde_json::from_value(decoded.claims)
+                let claims = serde_json::from_value(Value::Object(decoded.claims))
                     .map_err(|error| Refusal::Claims(printable(&error.to_string())))?;
                 return Ok((claims, key.id.clone()));
             }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::authorizer::{Authorizer, Identity, Refusal, printable};
+use super::authorizer::{Authorizer, Identity, Refusal};
 use super::caller::{Caller, Token};
 use super::claims::{Claims, Expected};
 use crate::fetch::{Bounds, FetchError, Fetcher};
@@ -157,11 +157,8 @@ fn understood(status: StatusCode, body: &[u8]) -> Result<Identity, Refusal> {
         }
         other => return Err(Refusal::Unavailable(format!("the application answers {}", other.as_u16()))),
     }
-    let claims: Claims = serde_json::from_slice(body).map_err(|error| {
-        Refusal::Unavailable(format!(
-            "the application's answer cannot be read: {}",
-            printable(&error.to_string())
-        ))
+    let claims = Claims::from_json(body).map_err(|reason| {
+        Refusal::Unavailable(format!("the application's answer cannot be read: {reason}"))
     })?;
     let now = SystemTime::now();
     let lasts = claims.exp.is_some();

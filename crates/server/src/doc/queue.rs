@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_dropped_with_the_receiver() {
-        #[expect(dead_code, reason = "held, not looked at")]
+        #[expect(dead_code, reason = "they are there to be dropped")]
         struct Element(Arc<()>, Sender<Element>);
         let (sender, receiver) = queue();
         let element = Arc::new(());

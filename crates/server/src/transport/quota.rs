@@ -191,7 +191,8 @@ mod tests {
         assert_eq!(enter(&quotas, 4, Some("ada"), "b").unwrap_err(), ApiError::TooManyOf("this user"));
         assert_eq!(enter(&quotas, 5, Some("bob"), "a").unwrap_err(), ApiError::TooManyOf("this document"));
         all.clear();
-        enter(&quotas, 1, Some("ada"), "a").unwrap();
+        let (ada, later) = (Arc::from("ada"), Instant::now() + Duration::from_mins(1));
+        quotas.enter(address(1), Some(&ada), &DocId::new("a").unwrap(), later).unwrap();
         let state = quotas.shared.state.lock().unwrap();
         assert!(state.addresses.is_empty() && state.users.is_empty() && state.documents.is_empty());
     }

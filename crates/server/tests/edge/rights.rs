@@ -106,13 +106,15 @@ async fn revoke(address: SocketAddr, what: &Value) {
 /// Sends the message and finds out what came of it.
 async fn effect(address: SocketAddr, doc: &str, sender: &mut Editor, kind: Kind) -> Effect {
     let before = content(address, doc).await;
-    // What the room said at the beginning is not an effect. A query is answered in order, so it makes a fence.
+    // What the room says at the beginning is not an effect.
+    greeted(sender).await;
     fence(sender).await;
     sender.send(message(kind, "by the sender")).await;
     let received = fence(sender).await;
     let after = content(address, doc).await;
     let mut observer =
         Editor::connect(address, &format!("/ws/{doc}?token={}", token("observer", &on(doc, "read")))).await;
+    greeted(&mut observer).await;
     let presence = fence(&mut observer).await;
     let holds = |messages: &[Vec<u8>], first: u8, part: &[u8]| {
         messages.iter().any(|message| {
@@ -127,15 +129,20 @@ async fn effect(address: SocketAddr, doc: &str, sender: &mut Editor, kind: Kind)
     }
 }
 
-/// Asks who is present, and reads up to the answer: presence with entries, for there is always somebody.
+/// Asks who is present, and reads up to the answer. Answers come in order, so it makes a fence.
 async fn fence(editor: &mut Editor) -> Vec<Vec<u8>> {
     editor.send(&[3][..]).await;
+    greeted(editor).await
+}
+
+/// Reads up to a message that says who is present: there is always somebody, and a newcomer is told at once.
+async fn greeted(editor: &mut Editor) -> Vec<Vec<u8>> {
     let mut received = Vec::new();
     loop {
         let message = editor.receive().await.to_vec();
-        let is_answer = message.first() == Some(&1) && message.windows(6).any(|part| part == b"\"here\"");
+        let is_greeting = message.first() == Some(&1) && message.windows(6).any(|part| part == b"\"here\"");
         received.push(message);
-        if is_answer {
+        if is_greeting {
             return received;
         }
     }
@@ -148,6 +155,7 @@ async fn somebody(address: SocketAddr, doc: &str) -> Editor {
     host.send(insertion(1, "by the host")).await;
     host.receive_text("by the host").await;
     host.send([&[1, 16, 1, 1, 1, 12][..], b"{\"x\":\"here\"}"].concat()).await;
+    fence(&mut host).await;
     host
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::grants::Right;
 use super::*;

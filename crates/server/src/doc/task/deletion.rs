@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use quire_sync_protocol::Room;
+use tokio::time::sleep_until;
 
 use super::{Batch, Command, Event, Task, going_down, now};
 use crate::doc::error::ChangeError;
@@ -33,7 +34,7 @@ impl Task {
                 biased;
                 () = going_down(self.draining.clone()) => return Err(ChangeError::Draining),
                 command = self.commands.recv() => command,
-                () = tokio::time::sleep_until(until.into()) => {
+                () = sleep_until(until.into()) => {
                     return Err(ChangeError::Unavailable("the document's last edits are not stored".to_owned()));
                 }
             };
