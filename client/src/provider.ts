@@ -278,6 +278,9 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
     }
     this.#send(wire.step2(diff))
     this.#answered = true
+    // The answer holds what may not have been taken before; if it is not taken again, the server says so again.
+    this.#denied = undefined
+    this.#confirmations.restart()
     this.#ask()
   }
 

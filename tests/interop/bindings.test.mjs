@@ -32,7 +32,7 @@ async function serveBundle (t) {
 }
 
 test('ProseMirror, CodeMirror, Quill and Lexical work with it through their own bindings, y-indexeddb beside it', { timeout: 120_000 }, async t => {
-  const server = await start({ t })
+  const server = await start({ t, args: ['--allow-origin', 'http://127.0.0.1:*'] })
   const address = await serveBundle(t)
   const browser = await launch(t)
   const [a, b] = [await openPage(browser, address({ server: server.url, name: 'editors', user: 'Ann', indexeddb: '' })), await openPage(browser, address({ server: server.url, name: 'editors', user: 'Bob' }))]

@@ -13,7 +13,7 @@ const people = async page => (await page.locator('#people li').allTextContents()
 
 for (const websocket of ['refuse', 'hang', 'mute']) {
   test(`with WebSockets blocked (${websocket}) the editor works within 3 s of loading, over SSE`, { timeout: 60_000 }, async t => {
-    const server = await start({ t })
+    const server = await start({ t, args: ['--allow-origin', 'http://127.0.0.1:*'] })
     const author = openClient(server, 'doc', { t })
     await author.waitSynced()
     author.text().insert(0, 'there before')
@@ -36,7 +36,7 @@ for (const websocket of ['refuse', 'hang', 'mute']) {
 }
 
 test('with event streams held back it goes on by polls, and returns to a WebSocket when there is one, while two people type', { timeout: 180_000 }, async t => {
-  const server = await start({ t })
+  const server = await start({ t, args: ['--allow-origin', 'http://127.0.0.1:*'] })
   const proxy = await httpProxy(server, { t, rules: { websocket: 'refuse', buffer: true } })
   const browser = await launch(t)
   const address = await servePage(t)
@@ -85,7 +85,7 @@ test('with event streams held back it goes on by polls, and returns to a WebSock
 })
 
 test('two tabs of one browser share also while the server is away', { timeout: 60_000 }, async t => {
-  const server = await start({ t })
+  const server = await start({ t, args: ['--allow-origin', 'http://127.0.0.1:*'] })
   const browser = await launch(t)
   const address = await servePage(t)
   const context = await browser.newContext()

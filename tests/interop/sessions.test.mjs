@@ -196,14 +196,16 @@ test('O-17 and O-21 over HTTP: what is too large or no message ends one session,
   assert.equal(b.connections, 1)
 })
 
-test('pages of other origins may ask, and do not send cookies', async t => {
-  const server = await start({ t })
-  const response = await fetch(`${server.url}/v1/docs/doc/sessions`, { method: 'OPTIONS', headers: { origin: 'https://elsewhere.example', 'access-control-request-method': 'POST' } })
+test('pages of listed origins may open sessions, without cookies, and no others', async t => {
+  const server = await start({ t, args: ['--allow-origin', 'https://listed.example'] })
+  const ask = origin => fetch(`${server.url}/v1/docs/doc/sessions`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
+  const response = await ask('https://listed.example')
   assert.equal(response.status, 204)
-  assert.equal(response.headers.get('access-control-allow-origin'), '*')
-  assert.equal(response.headers.get('access-control-allow-methods'), 'POST')
-  assert.match(response.headers.get('access-control-allow-headers'), /authorization/)
+  assert.equal(response.headers.get('access-control-allow-origin'), 'https://listed.example')
+  assert.match(response.headers.get('access-control-allow-headers'), /authorization.*content-type.*last-event-id/)
   assert.equal(response.headers.get('access-control-allow-credentials'), null)
+  await assert.rejects(RawSession.open(server, 'doc', { headers: { origin: 'https://other.example' } }), refused => refused.status === 403)
+  await RawSession.open(server, 'doc', { headers: { origin: 'https://listed.example' } })
 })
 
 test('a stream gets comments without an id, a poll ends after a while, and a silent session ends', async t => {
