@@ -43,10 +43,14 @@ deny:
 advisories:
     cargo deny check advisories
 
+# Build and test the npm package by itself
+client:
+    npm test --prefix client
+
 # The real npm clients against the real binary: just interop presence.test.mjs
 interop *files:
     cargo build --package quire-server
-    cd tests/interop && node --test --test-concurrency=1 {{ if files == "" { "*.test.mjs" } else { files } }}
+    cd tests/interop && node lib/take-client.mjs && node --test --test-concurrency=1 {{ if files == "" { "*.test.mjs" } else { files } }}
 
 # Any bytes against the laws, for some seconds (needs cargo-fuzz and a nightly compiler): just fuzz updates 600
 fuzz target seconds="60":
@@ -97,7 +101,7 @@ bench *args:
 # The faults that other servers had, in full length (about half an hour): just soak o-03
 soak case="o-":
     cargo build --package quire-server
-    cd tests/interop && QUIRE_FULL=1 node --test --test-concurrency=1 --test-timeout=7200000 cases/{{ case }}*.test.mjs
+    cd tests/interop && node lib/take-client.mjs && QUIRE_FULL=1 node --test --test-concurrency=1 --test-timeout=7200000 cases/{{ case }}*.test.mjs
 
 
 # What a signed-in user notices of 5,000 idle sockets, 500 slow ones and 100,000 refused upgrades (two minutes)

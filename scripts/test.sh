@@ -48,6 +48,7 @@ packages=()
 has cc || packages+=(gcc libc6-dev)
 has strace || packages+=(strace)
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
+[[ -x /usr/sbin/nginx ]] || has nginx || packages+=(nginx-light)
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get update || return
@@ -85,6 +86,9 @@ install_node_modules() {
 
 if component rustfmt cargo fmt; then step format cargo fmt --all --check; fi
 step node-packages install_node_modules tests/interop
+step client-packages install_node_modules client
+# Builds it as well, for the tests with the real server.
+step client npm test --prefix client
 if component clippy cargo clippy; then
   step lints cargo clippy --workspace --all-targets --locked -- --deny warnings
   step lints-benches cargo clippy --manifest-path benches/Cargo.toml --target-dir "$CARGO_TARGET_DIR" --all-targets --locked -- --deny warnings
@@ -123,11 +127,13 @@ count() { sed -nE "s/$2/\1/p" "$logs/$1.log" | awk '{ sum += $1 } END { print su
 
 rust_passed=$(($(count rust-tests '^ *Summary .* ([0-9]+) passed.*') +
   $(count rust-tests '^test result: .* ([0-9]+) passed.*') + $(count doc-tests '^test result: .* ([0-9]+) passed.*')))
+client_passed=$(sed -nE 's/^[^a-z]*pass ([0-9]+)$/\1/p' "$logs/client.log" | tail -n 1)
 clients_passed=$(sed -nE 's/^[^a-z]*pass ([0-9]+)$/\1/p' "$logs/clients.log" | tail -n 1)
 ((rust_passed > 0)) || die "no Rust test ran"
+((${client_passed:-0} > 0)) || die "no test of the npm package ran"
 ((${clients_passed:-0} > 0)) || die "no client test ran"
 printf '\n== closing lines\n'
 grep -hE '^ *Summary |^test result: ' "$logs/rust-tests.log" "$logs/doc-tests.log"
 grep -hE '^[^a-z]*(tests|pass|fail|cancelled|skipped) [0-9]+$' "$logs/clients.log"
-printf '\nrust: %d passed, 0 failed\nclients: %d passed, 0 failed\n' "$rust_passed" "$clients_passed"
+printf '\nrust: %d passed, 0 failed\npackage: %d passed, 0 failed\nclients: %d passed, 0 failed\n' "$rust_passed" "$client_passed" "$clients_passed"
 printf 'all steps passed in %d s\n' $((SECONDS - started))

@@ -6,9 +6,11 @@
 //! - Broadcasts ([`Message::Update`], [`Message::Awareness`]) are bounded in bytes, beyond one message. One more
 //!   **empties the queue of them** (`Pushed::Overflowed`); the room then knows that this session is behind and
 //!   later makes one diff of everything it missed.
-//! - Of questions and answers ([`Message::SyncStep1`], [`Message::SyncStep2`], [`Message::QueryAwareness`]) only the
-//!   newest is kept. A later question covers an earlier one. A later answer was made for a client that had not yet
+//! - Of questions and answers ([`Message::SyncStep1`], [`Message::SyncStep2`], [`Message::QueryAwareness`], [`Message::Version`])
+//!   only the newest is kept. A later question covers an earlier one. A later answer was made for a client that had not yet
 //!   got the earlier one, so it holds all that the earlier one did.
+//! - Statuses ([`Message::SyncStatus`]) are counted, none is lost, and a thousand at a time are taken out.
+//! - What applications tell each other ([`Message::Stateless`]) is bounded with the broadcasts, and what has no room is lost.
 //! - Refusals ([`Message::Denied`]) are for people; after a few of them the rest says nothing new.
 
 use std::collections::VecDeque;
@@ -24,6 +26,9 @@ use crate::doc::CloseReason;
 
 /// Refusals that may wait for one session.
 const REFUSALS: usize = 16;
+
+/// Statuses that are taken out at a time, so that they take no memory to speak of.
+const STATUSES: u32 = 1000;
 
 /// What an entry costs beside its bytes, so that many small messages are bounded too: the two handles to shared
 /// buffers and their place in the queue.
@@ -175,7 +180,26 @@ impl State {
                 }
                 self.broadcast_bytes += entry.cost();
             }
-            Message::SyncStep1(_) | Message::SyncStep2(_) | Message::QueryAwareness => {
+            Message::Stateless(_) => {
+                if self.broadcast_bytes > limit {
+                    return Pushed::Queued;
+                }
+                self.broadcast_bytes += entry.cost();
+            }
+            Message::SyncStatus { applied, times } => {
+                let (applied, mut sum) = (*applied, *times);
+                self.queue.retain(|waiting| match waiting.message {
+                    Message::SyncStatus { applied: other, times } if other == applied => {
+                        sum = sum.saturating_add(times);
+                        false
+                    }
+                    _ => true,
+                });
+                let message = Message::SyncStatus { applied, times: sum };
+                self.queue.push_back(Entry { message, frame: entry.frame });
+                return Pushed::Queued;
+            }
+            Message::SyncStep1(_) | Message::SyncStep2(_) | Message::QueryAwareness | Message::Version(_) => {
                 let kind = mem::discriminant(&entry.message);
                 self.queue.retain(|waiting| mem::discriminant(&waiting.message) != kind);
             }
@@ -210,7 +234,28 @@ impl State {
             return self.closed.map(Outgoing::Close);
         }
         self.broadcast_bytes = 0;
-        Some(Outgoing::Frames(mem::take(&mut self.queue).into_iter().map(|entry| entry.frame).collect()))
+        let mut frames = Vec::with_capacity(self.queue.len());
+        for Entry { message, frame } in mem::take(&mut self.queue) {
+            match message {
+                Message::SyncStatus { applied, times } => {
+                    let now = times.min(STATUSES);
+                    frames.extend(std::iter::repeat_n(frame.clone(), now as usize));
+                    if let Some(times) = times.checked_sub(now).filter(|rest| *rest > 0) {
+                        let message = Message::SyncStatus { applied, times };
+                        self.queue.push_back(Entry { message, frame });
+                    }
+                }
+                Message::SyncStep1(_)
+                | Message::SyncStep2(_)
+                | Message::Update(_)
+                | Message::Awareness(_)
+                | Message::QueryAwareness
+                | Message::Denied(_)
+                | Message::Version(_)
+                | Message::Stateless(_) => frames.push(frame),
+            }
+        }
+        Some(Outgoing::Frames(frames))
     }
 
     fn take_drained(&mut self) -> bool {
@@ -313,6 +358,32 @@ mod tests {
             outbox.push(Message::Denied("no".into()), Bytes::from(vec![n]));
         }
         assert_eq!(frames(&outbox).len(), REFUSALS);
+    }
+
+    #[test]
+    fn no_status_is_lost_and_they_take_no_room() {
+        let outbox = Outbox::new(LIMIT);
+        let status = |applied, times| {
+            outbox.push(Message::SyncStatus { applied, times }, Bytes::from(vec![u8::from(applied)]));
+        };
+        status(true, 1);
+        while push(&outbox, update(9)) == Pushed::Queued {}
+        (0..4000).for_each(|n| status(n % 2 == 0, 1));
+        assert_eq!(outbox.lock().queue.len(), 2);
+        let count = |frames: &[u8]| [0, 1].map(|n| frames.split(|frame| *frame == n).count() - 1);
+        let taken = [(); 3].map(|()| count(&frames(&outbox)));
+        assert_eq!(taken, [[1000, 1000], [1000, 1000], [0, 1]]);
+        assert!(outbox.lock().take().is_none());
+    }
+
+    #[test]
+    fn words_between_applications_are_lost_when_there_is_no_room() {
+        let outbox = Outbox::new(LIMIT);
+        for n in 0..100 {
+            let word = Message::Stateless("x".into());
+            assert_eq!(outbox.push(word, Bytes::from(vec![n; 100])), Pushed::Queued);
+        }
+        assert!(frames(&outbox).len() <= LIMIT / (100 + ENTRY_BYTES) + 1);
     }
 
     #[test]

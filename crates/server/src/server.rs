@@ -24,7 +24,7 @@ use crate::http;
 pub use crate::shutdown::Shutdown;
 use crate::store::{CompactionPolicy, StoreFaults};
 use crate::tasks::Tasks;
-use crate::transport::{self, Upgrades};
+use crate::transport::{self, Sessions, Upgrades};
 
 /// Connections beyond those of editors: for health checks, pages and the HTTP API.
 const OTHER_SOCKETS: usize = 512;
@@ -134,12 +134,13 @@ impl Server {
             rates: config.rates,
         };
         let upgrades = Upgrades::new(directory.clone(), gate.clone(), settings, tasks.clone(), stop.clone());
+        let sessions = Sessions::new(upgrades.clone(), config.outbox);
         let origins = Origins::new(config.access.allow_origin.clone(), trusts_the_machine);
         let counters = directory.shared_counters();
         let doors =
             Doors { tls, strangers: Strangers::new(config.max_unauthenticated, Arc::clone(&counters)) };
         let proxies = Proxies::new(config.trusted_proxies.clone());
-        let edge = Edge::new(upgrades, http::routes(&context), origins, proxies, counters);
+        let edge = Edge::new(upgrades, sessions, http::routes(&context), origins, proxies, counters);
         let limits = accept::Limits {
             sockets: config.max_connections + OTHER_SOCKETS,
             header_timeout: config.header_timeout,

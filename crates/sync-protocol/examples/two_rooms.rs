@@ -19,11 +19,7 @@ fn main() {
     let mut rooms = [Room::new(RoomConfig::default()), Room::new(RoomConfig::default())];
     for room in &mut rooms {
         for session in [OTHER, EDITOR] {
-            room.handle_connect(
-                session,
-                SessionSetup { access: Access::Write, presence: true, identity: None },
-                Instant::now(),
-            );
+            room.handle_connect(session, SessionSetup::anonymous(Access::Write), Instant::now());
         }
     }
     // An editor types into each, while they are apart.
@@ -49,9 +45,9 @@ fn outgoing(room: &mut Room) -> Vec<Bytes> {
     while let Some(output) = room.poll_output() {
         match output {
             Output::Append { ticket, .. } => room.handle_stored(ticket, Instant::now()),
-            Output::Transmit { to, message } if to.includes(OTHER) => frames.push(frame::encode(&message)),
+            Output::Transmit { to, message } if to.includes(OTHER) => frames.extend(frame::encode(&message)),
             Output::Part { to: OTHER, message } => {
-                frames.push(frame::encode(&message));
+                frames.extend(frame::encode(&message));
                 // A hand carries without delay: its outbox is empty at once.
                 room.handle_drained(OTHER, Instant::now());
             }

@@ -12,6 +12,7 @@ pub mod limits;
 #[cfg(feature = "yrs")]
 pub mod peer;
 mod presence;
+mod receipts;
 pub mod replica;
 pub mod room;
 pub mod session;
@@ -28,3 +29,4 @@ pub use state_vector::StateVector;
 pub use update::{Update, UpdateError};
 pub use wire::Message;
 pub use wire::awareness::AwarenessUpdate;
+pub use wire::dialect::Dialect;

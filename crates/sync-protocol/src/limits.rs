@@ -14,6 +14,10 @@ pub struct Limits {
     pub awareness_bytes: usize,
     /// Bytes of one client's presence state (its JSON).
     pub presence_state_bytes: usize,
+    /// Bytes of one stateless message.
+    pub stateless_bytes: usize,
+    /// Bytes of one token.
+    pub token_bytes: usize,
     /// Presence ids that one session may hold.
     pub presence_per_session: usize,
     /// Presence ids in one room, those of departed clients included.
@@ -29,6 +33,9 @@ impl Default for Limits {
             state_vector_bytes: 4 << 20,
             awareness_bytes: 1 << 20,
             presence_state_bytes: 64 << 10,
+            stateless_bytes: 64 << 10,
+            // Headers of HTTP, in which tokens travel otherwise, are bounded at this, too.
+            token_bytes: 32 << 10,
             // An editor has one id. Bridges that carry the presence of others have some more.
             presence_per_session: 16,
             presence_per_room: 10_000,

@@ -80,7 +80,12 @@ impl Peer {
                 self.synced = true;
             }
             Message::Update(update) => self.apply(update)?,
-            Message::Awareness(_) | Message::QueryAwareness | Message::Denied(_) => {}
+            Message::Awareness(_)
+            | Message::QueryAwareness
+            | Message::Denied(_)
+            | Message::SyncStatus { .. }
+            | Message::Version(_)
+            | Message::Stateless(_) => {}
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use crate::id::SessionId;
 use crate::presence::Owner;
+use crate::receipts::Receipts;
 use crate::state_vector::StateVector;
+use crate::wire::dialect::Dialect;
 
 /// What a session may do with the document's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,15 @@ pub struct SessionSetup {
     /// Who it is (the token's `sub`), where that is known. Two sessions of one identity may take over each
     /// other's presence ids at once.
     pub identity: Option<Arc<str>>,
+    /// What it speaks.
+    pub dialect: Dialect,
+}
+
+impl SessionSetup {
+    /// Somebody unknown whom the others see, with y-websocket.
+    pub fn anonymous(access: Access) -> Self {
+        Self { access, presence: true, identity: None, dialect: Dialect::default() }
+    }
 }
 
 /// Whether the others see that a session is there.
@@ -78,6 +89,8 @@ pub(crate) enum Phase {
 pub(crate) struct Session {
     pub(crate) owner: Owner,
     pub(crate) access: Access,
+    pub(crate) dialect: Dialect,
+    pub(crate) receipts: Receipts,
     pub(crate) visibility: Visibility,
     pub(crate) phase: Phase,
     /// When it was last asked for missing content.
@@ -95,6 +108,8 @@ impl Session {
         Self {
             owner: Owner { session: id, identity: setup.identity },
             access: setup.access,
+            receipts: Receipts::of(&setup.dialect),
+            dialect: setup.dialect,
             visibility: setup.presence.into(),
             phase: Phase::Live,
             asked: None,
@@ -102,6 +117,20 @@ impl Session {
             owes_question: false,
             owes_presence: false,
         }
+    }
+
+    /// Whether it learns that an edit is stored by getting it back.
+    pub(crate) fn gets_its_own_back(&self) -> bool {
+        match self.dialect {
+            Dialect::YWebsocket => true,
+            Dialect::YSweet | Dialect::Quire | Dialect::Hocuspocus(_) => false,
+        }
+    }
+
+    /// Whether it waits for the answer to a question. Hocuspocus clients would take the last status that they wait for
+    /// for this answer, and so believe that they have everything.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        matches!(self.phase, Phase::CatchingUp { ending: Ending::SyncStep2, .. })
     }
 
     /// Whether it gets what is new.

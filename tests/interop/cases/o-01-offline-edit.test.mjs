@@ -9,7 +9,7 @@ import { openClient, serverCopy, waitFor } from '../lib/client.mjs'
 import { cut } from '../lib/cutter.mjs'
 import { start } from '../lib/server.mjs'
 import { confirmed, recordOwn, tap } from './lib/room.mjs'
-import { transports } from './lib/transports.mjs'
+import { allTransports } from './lib/transports.mjs'
 import { limit } from './lib/size.mjs'
 
 const marker = letter => letter.repeat(200)
@@ -25,7 +25,7 @@ async function assertKept (server, name, text, { author, leave, signal }) {
 }
 
 describe('O-01 the server asks every client for what it lacks', { concurrency: true }, () => {
-  for (const transport of transports) {
+  for (const transport of allTransports) {
     for (const signal of ['SIGTERM', 'SIGKILL']) {
       test(`O-01 text typed offline reaches the server on reconnect without a further edit (${transport.name}, ${signal})`, limit(60_000, 60_000), async t => {
         const server = await start({ t })

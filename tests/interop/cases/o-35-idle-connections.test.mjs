@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { start } from '../lib/server.mjs'
 import { idleProxy } from './lib/idle-proxy.mjs'
-import { transports } from './lib/transports.mjs'
+import { quireTransports, transports } from './lib/transports.mjs'
 import { limit, size } from './lib/size.mjs'
 
 const IDLE_MS = size(300_000, 40_000)
@@ -28,12 +28,28 @@ test('O-35 a stock client alone in a document keeps its one connection, with and
       }
     }
   }
+  // Over HTTP a stream carries nothing up, and a poll nothing for 25 s: they are tried without the proxy.
+  for (const transport of quireTransports) {
+    for (const presence of [true, false]) {
+      const client = transport.open(server, `alone-${transport.name}-${presence}`, { t, presence })
+      clients.push({ client, told: `${transport.name}, presence ${presence ? 'on' : 'off'}`, isHttp: transport.name.includes('POST') })
+    }
+  }
   await Promise.all(clients.map(({ client }) => client.waitSynced()))
+  // What belongs to the beginning.
+  await new Promise(resolve => setTimeout(resolve, 2_000))
+  for (const entry of clients) entry.before = entry.client.requests?.length
   await new Promise(resolve => setTimeout(resolve, IDLE_MS))
 
-  for (const { client, told } of clients) {
+  for (const { client, told, isHttp, before } of clients) {
     assert.ok(client.connected && client.synced, `${told}: ${client.events.join(' ')}`)
     assert.equal(client.connections, 1, `${told}: ${client.events.join(' ')}`)
+    if (isHttp) {
+      const requests = client.requests.length - before
+      t.diagnostic(`${told}: ${requests} requests in ${IDLE_MS / 1_000} s`)
+      // At most one in ten seconds, and one that may stand at either end.
+      assert.ok(requests <= IDLE_MS / 10_000 + 1, `${told}: ${JSON.stringify(client.requests.slice(before))}`)
+    }
   }
   const { up, down } = proxy.measure()
   t.diagnostic(`longest silence: ${(up / 1_000).toFixed(1)} s up, ${(down / 1_000).toFixed(1)} s down`)

@@ -36,7 +36,7 @@ export async function openPage (browser, url) {
 /** The import map of a browser for these packages, from their own `exports`. */
 function importMap () {
   const imports = {}
-  for (const name of ['yjs', 'y-protocols', 'lib0', 'y-websocket']) {
+  for (const name of ['yjs', 'y-protocols', 'lib0', 'y-websocket', 'quire-client']) {
     const { exports } = JSON.parse(readFileSync(join(modules, name, 'package.json'), 'utf8'))
     for (const [path, target] of Object.entries(exports)) {
       const file = pick(target)
@@ -64,6 +64,6 @@ export function servePage (t) {
   })
   t.after(() => new Promise(resolve => { listener.close(resolve); listener.closeAllConnections() }))
   return new Promise(resolve => listener.listen(0, '127.0.0.1', () => {
-    resolve((server, name, user) => `http://127.0.0.1:${listener.address().port}/?${new URLSearchParams({ server: server.wsUrl, name, user })}`)
+    resolve((server, name, user, more = {}) => `http://127.0.0.1:${listener.address().port}/?${new URLSearchParams({ server: server.wsUrl, name, user, ...more })}`)
   }))
 }

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::{assert_none, tree};
 
 /// At the root, and beside the crate whose contract each is.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -17,6 +17,7 @@ const DOCUMENTS: [&str; 11] = [
     "crates/sync-protocol/PROTOCOL.md",
     "crates/persistence/FORMAT.md",
     "crates/server/OPERATIONS.md",
+    "client/README.md",
 ];
 
 #[test]

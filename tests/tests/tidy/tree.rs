@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Folders that tools fill.
-const NOT_OURS: [&str; 4] = [".git", "node_modules", "quire-data", "target"];
+const NOT_OURS: [&str; 5] = [".git", "dist", "node_modules", "quire-data", "target"];
 
 /// A text file: its path from the root of the repository, with slashes, and its text.
 pub(crate) struct File {

@@ -14,7 +14,7 @@ use super::address::Proxies;
 use super::origin::Origins;
 use crate::doc::Counters;
 use crate::http::{ApiError, Refusal, Refused, Response, secure};
-use crate::transport::{self, Upgrades};
+use crate::transport::{self, Sessions, Upgrades};
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,7 @@ pub(crate) type Routes = BoxCloneSyncService<::http::Request<Incoming>, Response
 #[derive(Clone, Debug)]
 pub(crate) struct Edge {
     upgrades: Upgrades,
+    sessions: Sessions,
     routes: Routes,
     origins: Arc<Origins>,
     proxies: Arc<Proxies>,
@@ -36,12 +37,13 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn new(
         upgrades: Upgrades,
+        sessions: Sessions,
         routes: Routes,
         origins: Origins,
         proxies: Proxies,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { upgrades, routes, origins: Arc::new(origins), proxies: Arc::new(proxies), counters }
+        Self { upgrades, sessions, routes, origins: Arc::new(origins), proxies: Arc::new(proxies), counters }
     }
 
     /// The answer. Never fails: what goes wrong inside is a 500.
@@ -50,7 +52,7 @@ impl Edge {
         let peer = Peer(SocketAddr::new(address, peer.0.port()));
         request.extensions_mut().insert(peer);
         let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let path = transport::loggable(request.uri().path()).into_owned();
         let counters = Arc::clone(&self.counters);
         let mut response = match self.origins.check(request.headers()) {
             Err(error) => error.into_response(),
@@ -84,6 +86,8 @@ impl Edge {
     async fn route(self, request: ::http::Request<Incoming>, peer: Peer) -> Response {
         if transport::asks_for_websocket(request.headers()) {
             self.upgrades.answer(request, peer).await
+        } else if transport::is_for_sessions(request.uri().path()) {
+            self.sessions.answer(request, peer).await
         } else {
             match self.routes.oneshot(request).await {
                 Ok(response) => response,

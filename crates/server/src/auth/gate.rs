@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_sync_protocol::{DocId, SessionSetup};
+use quire_sync_protocol::{Dialect, DocId, SessionSetup};
 use tracing::warn;
 
 use super::authorizer::{Authorizer, Identity, Refusal};
@@ -56,11 +56,12 @@ impl Permit {
     }
 
     /// How a session of this one joins the document.
-    pub(crate) fn setup(&self) -> SessionSetup {
+    pub(crate) fn setup(&self, dialect: Dialect) -> SessionSetup {
         SessionSetup {
             access: self.rights.right.access(),
             presence: self.rights.presence,
             identity: self.identity.subject.clone(),
+            dialect,
         }
     }
 

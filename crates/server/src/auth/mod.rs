@@ -32,7 +32,7 @@ mod webhook;
 #[allow(unused_imports, reason = "for the dialects to come")]
 pub(crate) use caller::{Caller, Token, token_of_subprotocol};
 pub(crate) use claims::Seconds;
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Gate, Permit};
 pub(crate) use grants::{Grant, Right, Scope};
 pub(crate) use keys::Key;
 pub(crate) use ledger::Ledger;

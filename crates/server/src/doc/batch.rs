@@ -166,7 +166,7 @@ impl Desk {
                 let session = self.shared.next_session();
                 tracing::debug!(doc = %self.doc, %session, access = ?setup.access, "joined");
                 Counters::add(&self.shared.counters.joins, 1);
-                let outbox = self.fanout.add(session);
+                let outbox = self.fanout.add(session, setup.dialect.clone());
                 room.handle_connect(session, setup, now);
                 // A seat whose caller has gone is dropped here, and so leaves.
                 let _ = reply.send(Ok(Seat::new(session, outbox, self.mailbox.clone())));

@@ -175,8 +175,8 @@ impl Seat {
     }
 
     /// Leaves, and waits until the others know. What was delivered before is still handled. Dropping the seat does the
-    /// same without waiting.
-    pub async fn leave(self) {
+    /// same without waiting. Afterwards [`Seat::next`] waits for ever.
+    pub async fn leave(&self) {
         let (done, left) = oneshot::channel();
         if self.mailbox.send(Command::Leave { session: self.session, done: Some(done) }).is_ok() {
             // An error means that the session ended in another way.

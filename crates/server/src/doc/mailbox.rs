@@ -109,8 +109,10 @@ pub(crate) fn message_bytes(messages: &[Message]) -> usize {
         Message::SyncStep1(state_vector) => state_vector.iter().count() * size_of::<(ClientId, Clock)>(),
         Message::SyncStep2(update) | Message::Update(update) => update.bytes().len(),
         Message::Awareness(presence) => presence.bytes().len(),
-        Message::QueryAwareness => 0,
+        Message::QueryAwareness | Message::SyncStatus { .. } => 0,
         Message::Denied(reason) => reason.len(),
+        Message::Version(version) => version.len(),
+        Message::Stateless(text) => text.len(),
     });
     bytes.map(|bytes| bytes + MESSAGE_BYTES).sum()
 }

@@ -12,8 +12,8 @@ use super::ApiError;
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Reads a body to its end, if it is not larger than this.
-pub(super) async fn read<B: Buf>(
-    body: impl Stream<Item = Result<B, warp::Error>>,
+pub(crate) async fn read<B: Buf, E>(
+    body: impl Stream<Item = Result<B, E>>,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
     let mut whole = BytesMut::new();
@@ -36,15 +36,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_read_up_to_the_limit() {
-        let parts = || stream::iter(["ab", "c", ""].map(|part| Ok(Bytes::from(part))));
+        let parts = || stream::iter(["ab", "c", ""].map(|part| Ok::<_, ()>(Bytes::from(part))));
         assert_eq!(read(parts(), 3).await.unwrap(), "abc");
         assert!(matches!(read(parts(), 2).await, Err(ApiError::TooLarge(_))));
-        assert_eq!(read(stream::empty::<Result<Bytes, _>>(), 0).await.unwrap(), "");
+        assert_eq!(read(stream::empty::<Result<Bytes, ()>>(), 0).await.unwrap(), "");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for() {
-        let parts = stream::once(async { Ok(Bytes::from("a")) }).chain(stream::pending());
+        let parts = stream::once(async { Ok::<_, ()>(Bytes::from("a")) }).chain(stream::pending());
         assert_eq!(read(parts, 10).await, Err(ApiError::SlowBody));
     }
 }

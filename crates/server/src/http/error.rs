@@ -26,6 +26,8 @@ pub(crate) enum ApiError {
     NotUtf8,
     #[error("{0}")]
     BadName(DocIdError),
+    #[error("the path names the document twice, and not by the same name")]
+    TwoNames,
     #[error("a query parameter cannot be understood: {0}")]
     BadQuery(String),
     #[error("the document does not exist")]
@@ -66,8 +68,12 @@ pub(crate) enum ApiError {
     BadHandshake(&'static str),
     #[error("this server speaks version 13 of the WebSocket protocol")]
     BadWebSocketVersion,
+    #[error("the session is over, or is not one of this server; open a new one")]
+    LostSession,
     #[error("{0}")]
-    NotADocument(&'static str),
+    Malformed(String),
+    #[error("the body is to be sent as {0}")]
+    BadContentType(&'static str),
     #[error("the body came too slowly")]
     SlowBody,
     #[error("as much is taken back as the server can keep in mind; let some of it end")]
@@ -128,7 +134,7 @@ impl ApiError {
         match self {
             Self::NoSuchPage => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::BadEscape | Self::NotUtf8 | Self::BadName(_) => {
+            Self::BadEscape | Self::NotUtf8 | Self::BadName(_) | Self::TwoNames => {
                 (StatusCode::BAD_REQUEST, "bad_document_name")
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
@@ -149,7 +155,9 @@ impl ApiError {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::BadHandshake(_) => (StatusCode::BAD_REQUEST, "bad_handshake"),
             Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
-            Self::NotADocument(_) => (StatusCode::NOT_FOUND, "not_a_document"),
+            Self::LostSession => (StatusCode::GONE, "lost_session"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::BadContentType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_content_type"),
             Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
             Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
             Self::TooManyRevocations => (StatusCode::SERVICE_UNAVAILABLE, "too_many_revocations"),

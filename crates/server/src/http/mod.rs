@@ -19,6 +19,7 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
+pub(crate) use body::read as read_body;
 pub(crate) use error::{ApiError, Refusal, Refused};
 
 use crate::accept::{Peer, Routes};

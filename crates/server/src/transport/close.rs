@@ -1,7 +1,8 @@
 //! Why the server closes a connection, and what it says then.
 //!
 //! Every close code that the server sends stands here and nowhere else. Codes from 4400 to 4499 tell y-websocket 3
-//! never to come back, so they are for what no new attempt can cure; a client returns after every other one.
+//! never to come back, so they are for what no new attempt can cure; a client returns after every other one. To a
+//! Hocuspocus client, whose connection carries several documents, one document is closed with the reason alone.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::doc::CloseReason;
+use crate::http::ApiError;
 
 /// Why the server closes a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,13 @@ pub(crate) enum Close {
     Quarantined,
     /// 1012: the server is going down; coming back finds the next one.
     Restart,
+    /// 4205: a Hocuspocus frame that is for no document. Holds what was wrong with it. (4401 would send providers before 3
+    /// away for good.)
+    Reset(String),
+    /// 4408: a Hocuspocus connection without a document, for too long.
+    NoToken,
+    /// 1011: what is stored of the document is damaged; an operator has to look at it. Said to one document.
+    Damaged,
     /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
     Unauthorized,
     /// 4401: the client's token has ended.
@@ -54,8 +63,10 @@ impl Close {
             Self::Malformed(_) => 1002,
             Self::Text => 1003,
             Self::TooBig(_) => 1009,
-            Self::Rebuilding | Self::Quarantined => 1011,
+            Self::Rebuilding | Self::Quarantined | Self::Damaged => 1011,
             Self::Restart => 1012,
+            Self::Reset(_) => 4205,
+            Self::NoToken => 4408,
             Self::Unauthorized | Self::Expired | Self::Revoked => 4401,
             Self::Forbidden => 4403,
             Self::Deleted => 4404,
@@ -67,7 +78,9 @@ impl Close {
     pub(crate) fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Silent(limit) => format!("nothing was received for {} s", limit.as_secs()).into(),
-            Self::Malformed(what) | Self::TooBig(what) => what.clone().into(),
+            Self::Malformed(what) | Self::TooBig(what) | Self::Reset(what) => what.clone().into(),
+            Self::NoToken => "no document was opened in time".into(),
+            Self::Damaged => "the document cannot be loaded".into(),
             Self::Text => "messages are binary, a text frame was received".into(),
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
@@ -91,6 +104,9 @@ impl Close {
             | Self::Rebuilding
             | Self::Quarantined
             | Self::Restart
+            | Self::Reset(_)
+            | Self::NoToken
+            | Self::Damaged
             | Self::Unauthorized
             | Self::Expired
             | Self::Revoked
@@ -111,6 +127,24 @@ impl Close {
                 | Self::Deleted
                 | Self::DeadEpoch
         )
+    }
+
+    /// What a client of the HTTP transports is told, whose request meets the end of its session.
+    pub(super) fn answer(&self) -> ApiError {
+        match self {
+            Self::Silent(_) => ApiError::LostSession,
+            Self::Malformed(what) | Self::Reset(what) => ApiError::Malformed(what.clone()),
+            Self::Text | Self::NoToken => ApiError::Malformed(self.reason().into()),
+            Self::TooBig(what) => ApiError::TooLarge(what.clone()),
+            Self::Rebuilding | Self::Quarantined | Self::Damaged => ApiError::Unavailable,
+            Self::Restart => ApiError::Restarting,
+            Self::Unauthorized | Self::Expired | Self::Revoked => {
+                ApiError::Unauthorized("the session has ended".into())
+            }
+            Self::Forbidden => ApiError::Forbidden("the session has ended".into()),
+            Self::Deleted => ApiError::Deleted,
+            Self::DeadEpoch => ApiError::DeadEpoch,
+        }
     }
 
     /// The frame that says so.
@@ -159,6 +193,9 @@ mod tests {
             Close::Rebuilding,
             Close::Quarantined,
             Close::Restart,
+            Close::Reset("x".into()),
+            Close::NoToken,
+            Close::Damaged,
             Close::Unauthorized,
             Close::Expired,
             Close::Revoked,
@@ -168,7 +205,9 @@ mod tests {
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
-            assert_eq!((4400..4500).contains(&close.code()), close.is_for_good(), "{close:?}");
+            let is_for_hocuspocus = matches!(close, Close::NoToken);
+            let is_for_good = close.is_for_good() || is_for_hocuspocus;
+            assert_eq!((4400..4500).contains(&close.code()), is_for_good, "{close:?}");
         }
     }
 

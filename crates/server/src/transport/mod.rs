@@ -1,14 +1,19 @@
 //! How editors are connected.
 
 mod close;
+mod hocuspocus;
+mod http_session;
+mod life;
 mod path;
 mod pause;
 mod quota;
 mod rate;
 mod socket;
 mod upgrade;
+mod ward;
 mod ws;
 
+pub(crate) use http_session::{Sessions, is_for_sessions, loggable};
 pub(crate) use path::document;
 pub(crate) use quota::Bounds;
 pub(crate) use rate::Rates;

@@ -4,30 +4,46 @@
 //! every name has exactly one decoded form and no two forms are taken for the same.
 
 use percent_encoding::percent_decode_str;
-use quire_sync_protocol::DocId;
+use quire_sync_protocol::{Dialect, DocId};
 
 use crate::http::ApiError;
 
-/// The document that a WebSocket at this path is for.
+/// What a WebSocket is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// One document, in this dialect.
+    Document(DocId, Dialect),
+    /// Documents that are named in the frames, in the Hocuspocus dialect.
+    Hocuspocus,
+}
+
+/// What a WebSocket at this path is for.
 ///
-/// At `/{doc}` every name goes that is not, or will not be, another endpoint for WebSockets: `doc`, `metrics` and `v1/x`
-/// are documents as good as any.
-pub(super) fn websocket_document(path: &str) -> Result<DocId, ApiError> {
+/// At `/{doc}` every name goes that is not another endpoint for WebSockets: `doc`, `metrics` and `v1/x` are documents as good as
+/// any.
+pub(super) fn websocket_target(path: &str) -> Result<Target, ApiError> {
     let name = path.strip_prefix('/').unwrap_or(path);
     let parts: Vec<_> = name.splitn(4, '/').collect();
-    match parts.as_slice() {
-        [""] => Err(ApiError::NotADocument(
-            "the path names no document; editors connect at /ws/NAME or /NAME, and the Hocuspocus protocol is not served",
-        )),
-        ["hocuspocus"] => Err(ApiError::NotADocument(
-            "the Hocuspocus protocol is not served; a document of this name is at /ws/hocuspocus",
-        )),
-        ["doc", "ws", ..] | ["d", _, "ws", ..] => Err(ApiError::NotADocument(
-            "the y-sweet protocol is not served; a document of this name is reached at /ws/NAME",
-        )),
-        ["ws", ..] => document(name.strip_prefix("ws/").unwrap_or("")),
-        _ => document(name),
-    }
+    Ok(match parts.as_slice() {
+        // Providers take slashes off the end of an address.
+        ["" | "hocuspocus"] | ["hocuspocus", ""] => Target::Hocuspocus,
+        ["doc", "ws", ..] => {
+            Target::Document(document(name.strip_prefix("doc/ws/").unwrap_or(""))?, Dialect::YSweet)
+        }
+        ["d", encoded, "ws", rest @ ..] => {
+            let doc = document(encoded)?;
+            match rest {
+                // The client writes the name behind the address it was given, and escapes less.
+                [again] if *again == doc.as_str() || document(again).as_ref() == Ok(&doc) => {}
+                _ => return Err(ApiError::TwoNames),
+            }
+            Target::Document(doc, Dialect::YSweet)
+        }
+        ["ws", ..] => {
+            Target::Document(document(name.strip_prefix("ws/").unwrap_or(""))?, Dialect::YWebsocket)
+        }
+        _ => Target::Document(document(name)?, Dialect::YWebsocket),
+    })
 }
 
 /// The document of this name, which is percent-encoded.
@@ -53,7 +69,10 @@ mod tests {
     use super::*;
 
     fn name(path: &str) -> Result<String, ApiError> {
-        websocket_document(path).map(|doc| doc.as_str().to_owned())
+        match websocket_target(path)? {
+            Target::Document(doc, Dialect::YWebsocket) => Ok(doc.as_str().to_owned()),
+            other => panic!("{path}: {other:?}"),
+        }
     }
 
     #[test]
@@ -95,12 +114,29 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_the_server_are_no_documents() {
-        for path in ["/", "", "/hocuspocus", "/doc/ws/x", "/d/x/ws/x", "/d/x/ws"] {
-            assert!(matches!(name(path), Err(ApiError::NotADocument(_))), "{path}");
-            if path.len() > 1 {
-                assert_eq!(name(&format!("/ws{path}")).as_deref(), Ok(&path[1..]));
-            }
+    fn other_dialects_have_paths_of_their_own() {
+        for path in ["/", "", "/hocuspocus", "/hocuspocus/"] {
+            assert_eq!(websocket_target(path), Ok(Target::Hocuspocus), "{path}");
+        }
+        for (path, name) in [
+            ("/doc/ws/x", "x"),
+            ("/doc/ws/a/b%20c", "a/b c"),
+            ("/d/x/ws/x", "x"),
+            ("/d/a%2Fb%20c/ws/a/b%20c", "a/b c"),
+            ("/d/%2541/ws/%41", "%41"),
+            ("/d/r%C3%A4um/ws/r%C3%A4um", "r\u{e4}um"),
+        ] {
+            let target = Target::Document(DocId::new(name).unwrap(), Dialect::YSweet);
+            assert_eq!(websocket_target(path), Ok(target), "{path}");
+        }
+        for path in ["/d/x/ws", "/d/x/ws/y", "/d/x/ws/"] {
+            assert_eq!(websocket_target(path), Err(ApiError::TwoNames), "{path}");
+        }
+        for path in ["/doc/ws", "/doc/ws/", "/d//ws/x"] {
+            assert!(matches!(websocket_target(path), Err(ApiError::BadName(_))), "{path}");
+        }
+        for path in ["/hocuspocus", "/doc/ws/x", "/d/x/ws/x", "/d/x/ws"] {
+            assert_eq!(name(&format!("/ws{path}")).as_deref(), Ok(&path[1..]));
         }
         for other in
             ["wsx", "doc", "doc/x", "d", "d/x", "v1/docs/a", "healthz", "metrics", "hocuspocus/x", "assets/x"]

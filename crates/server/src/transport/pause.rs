@@ -6,14 +6,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{self, HeaderName};
-use quire_sync_protocol::DocId;
 use tokio::time::Instant;
 
 /// Refusals without a pause, for those who mend what was refused.
@@ -46,11 +45,11 @@ struct Refused {
 }
 
 impl Pauses {
-    /// Whoever sends these headers for this document.
-    pub(super) fn returner(&self, peer: IpAddr, headers: &HeaderMap, doc: &DocId) -> Returner {
+    /// Whoever sends these headers for this document, or these documents.
+    pub(super) fn returner(&self, peer: IpAddr, headers: &HeaderMap, what: &impl Hash) -> Returner {
         const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
         let value = |name| headers.get(name).map(http::HeaderValue::as_bytes);
-        Returner(self.hasher.hash_one((peer, value(FORWARDED_FOR), value(header::USER_AGENT), doc)))
+        Returner(self.hasher.hash_one((peer, value(FORWARDED_FOR), value(header::USER_AGENT), what)))
     }
 
     /// Notes that a connection was closed because of what it sent.
@@ -85,7 +84,7 @@ mod tests {
     fn returner(pauses: &Pauses, forwarded_for: &str, doc: &str) -> Returner {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded_for.parse().unwrap());
-        pauses.returner([127, 0, 0, 1].into(), &headers, &DocId::new(doc).unwrap())
+        pauses.returner([127, 0, 0, 1].into(), &headers, &doc)
     }
 
     #[test]

@@ -228,6 +228,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Quarantined
             | Close::Restart
             | Close::Text
+            | Close::Reset(_)
+            | Close::NoToken
+            | Close::Damaged
             | Close::Unauthorized
             | Close::Expired
             | Close::Revoked

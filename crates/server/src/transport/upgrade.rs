@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
-use quire_sync_protocol::{DocId, Limits, SessionSetup};
+use quire_sync_protocol::{Dialect, DocId, Limits, SessionSetup};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
@@ -23,14 +23,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::close::Close;
-use super::path::websocket_document;
+use super::hocuspocus::{self, Host};
+use super::life::Keepalive;
+use super::path::{Target, websocket_target};
 use super::pause::{Pauses, Returner};
 use super::quota::{Bounds, Quotas};
 use super::rate::Rates;
 use super::socket::Socket;
-use super::ws::{self, Client, End, Keepalive, Ward};
+use super::ward::{Client, Ward};
+use super::ws::{self, End};
 use crate::accept::{Line, Peer, Wire};
-use crate::auth::{Caller, Gate, Right, token_of_subprotocol};
+use crate::auth::{Caller, Gate, Permit, Right, token_of_subprotocol};
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::{ApiError, Refused, Response};
@@ -44,6 +47,9 @@ const TURNED_AWAY: usize = 256;
 
 /// Largest message of a client that is being refused. None is of interest.
 const REFUSED_BYTES: usize = 64 << 10;
+
+/// Whoever offers this speaks the dialect of quire-client.
+const SUBPROTOCOL: &str = "quire-client";
 
 /// Bounds on editors' connections.
 #[derive(Clone, Debug)]
@@ -59,26 +65,26 @@ pub(crate) struct Settings {
 /// Makes editors' connections of requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrades {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     directory: Directory,
-    gate: Gate,
+    pub(super) gate: Gate,
     /// One permit for each editor that may be connected.
     slots: Arc<Semaphore>,
-    limits: Limits,
-    keepalive: Keepalive,
-    pauses: Pauses,
+    pub(super) limits: Limits,
+    pub(super) keepalive: Keepalive,
+    pub(super) pauses: Pauses,
     quotas: Quotas,
     rates: Rates,
     refuse: Refuse,
     /// One permit for each connection that may be accepted only to be refused.
     turned_away: Arc<Semaphore>,
     /// Where connections live after their handshake.
-    tasks: Tasks,
-    stop: CancellationToken,
+    pub(super) tasks: Tasks,
+    pub(super) stop: CancellationToken,
 }
 
 /// Whether a request wants to become a WebSocket, be it well-formed or not.
@@ -137,7 +143,27 @@ impl Upgrades {
             .extensions
             .remove::<OnUpgrade>()
             .ok_or(ApiError::BadHandshake("the connection cannot be upgraded"))?;
-        let doc = websocket_document(parts.uri.path())?;
+        match websocket_target(parts.uri.path())? {
+            Target::Document(doc, dialect) => {
+                self.accept_one(parts, upgrade, response, doc, dialect, peer).await
+            }
+            Target::Hocuspocus => {
+                self.accept_many(parts, upgrade, peer).await?;
+                Ok(response)
+            }
+        }
+    }
+
+    /// A connection for one document.
+    async fn accept_one(
+        &self,
+        parts: &Parts,
+        upgrade: OnUpgrade,
+        response: Response,
+        doc: DocId,
+        dialect: Dialect,
+        peer: SocketAddr,
+    ) -> Result<Response, ApiError> {
         let caller = Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default());
         let permit = match self.shared.gate.check(&caller, &doc, Right::Read).await {
             Ok(permit) => permit,
@@ -145,23 +171,62 @@ impl Upgrades {
         };
         let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &doc);
         self.pause(returner).await?;
-        let slot =
-            Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
+        let dialect = match dialect {
+            Dialect::YWebsocket if offers(&parts.headers, SUBPROTOCOL) => Dialect::Quire,
+            other => other,
+        };
+        let (seat, ward) = self.take_in(&permit, peer, doc, dialect).await?;
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn(connect(upgrade, seat, ward, returner, shared));
+        Ok(response)
+    }
+
+    /// A connection for documents that are named, and asked for, within it.
+    async fn accept_many(&self, parts: &Parts, upgrade: OnUpgrade, peer: SocketAddr) -> Result<(), ApiError> {
+        let returner = self.shared.pauses.returner(peer.ip(), &parts.headers, &"hocuspocus");
+        self.pause(returner).await?;
+        let slot = self.slot()?;
+        let shared = Arc::clone(&self.shared);
+        let host = Arc::new(Host {
+            caller: Caller::new(peer, &parts.headers, parts.uri.query().unwrap_or_default()),
+            directory: shared.directory.clone(),
+            gate: shared.gate.clone(),
+            limits: shared.limits.clone(),
+            keepalive: shared.keepalive,
+            stop: shared.stop.clone(),
+        });
+        self.shared.tasks.spawn(connect_many(upgrade, host, returner, shared, slot));
+        Ok(())
+    }
+
+    /// Counts somebody who was let in, and takes a seat for them.
+    pub(super) async fn take_in(
+        &self,
+        permit: &Permit,
+        peer: SocketAddr,
+        doc: DocId,
+        dialect: Dialect,
+    ) -> Result<(Seat, Ward), ApiError> {
+        let slot = self.slot()?;
         let user = permit.identity().subject.as_ref();
         let counted = self.shared.quotas.enter(peer.ip(), user, &doc, Instant::now())?;
-        let seat = self.seat(&doc, permit.setup()).await?;
+        let seat = self.seat(&doc, permit.setup(dialect.clone())).await?;
         let gate = &self.shared.gate;
         let ward = Ward {
-            pass: gate.enter(&permit, &doc),
+            pass: gate.enter(permit, &doc),
             stamp: gate.stamp(permit.identity()),
-            client: Client { peer, doc },
+            client: Client { peer, doc, dialect },
             rates: self.shared.rates,
             counters: self.shared.directory.shared_counters(),
             _counted: counted,
+            _slot: slot,
         };
-        let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(connect(upgrade, seat, ward, returner, shared, slot));
-        Ok(response)
+        Ok((seat, ward))
+    }
+
+    /// A place for one more editor.
+    fn slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)
     }
 
     /// Refuses by HTTP or, if that is wanted and not too many are being refused so, by a close code.
@@ -190,7 +255,7 @@ impl Upgrades {
     }
 
     /// Holds back one who keeps coming back with what was refused.
-    async fn pause(&self, returner: Returner) -> Result<(), ApiError> {
+    pub(super) async fn pause(&self, returner: Returner) -> Result<(), ApiError> {
         match self.shared.pauses.until(returner, Instant::now()) {
             None => Ok(()),
             Some(until) => {
@@ -199,6 +264,7 @@ impl Upgrades {
         }
     }
 
+    /// Opens the document and takes a seat in it.
     async fn seat(&self, doc: &DocId, setup: SessionSetup) -> Result<Seat, ApiError> {
         let opening = async {
             let handle = self.shared.directory.open(doc).await.map_err(|error| not_opened(doc, &error))?;
@@ -212,14 +278,7 @@ impl Upgrades {
 }
 
 /// Waits until the 101 is out, then runs the connection.
-async fn connect(
-    upgrade: OnUpgrade,
-    seat: Seat,
-    mut ward: Ward,
-    returner: Returner,
-    shared: Arc<Shared>,
-    slot: OwnedSemaphorePermit,
-) {
+async fn connect(upgrade: OnUpgrade, seat: Seat, mut ward: Ward, returner: Returner, shared: Arc<Shared>) {
     // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
     let Ok((line, read)) = taken_over(upgrade).await else { return };
     let activity = Arc::clone(line.activity());
@@ -231,6 +290,25 @@ async fn connect(
     }
     // In a box, since its room would be part of every connection for as long as it lives.
     Box::pin(end.finish(socket)).await;
+    drop(ward);
+}
+
+/// Waits until the 101 is out, then runs a connection for several documents.
+async fn connect_many(
+    upgrade: OnUpgrade,
+    host: Arc<Host>,
+    returner: Returner,
+    shared: Arc<Shared>,
+    slot: OwnedSemaphorePermit,
+) {
+    let Ok((line, read)) = taken_over(upgrade).await else { return };
+    let activity = Arc::clone(line.activity());
+    let mut socket = Socket::new(line, read, shared.limits.frame_bytes).await;
+    let end = hocuspocus::run(&mut socket, host, &activity).await;
+    if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
+        shared.pauses.refused(returner, Instant::now());
+    }
+    end.finish(socket).await;
     drop(slot);
 }
 
@@ -279,6 +357,11 @@ fn handshake(parts: &Parts) -> Result<Response, ApiError> {
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Ok(response)
+}
+
+/// Whether the client offers this subprotocol.
+fn offers(headers: &HeaderMap, name: &str) -> bool {
+    list(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == name)
 }
 
 /// The elements of a header that is a comma-separated list, over all its lines.

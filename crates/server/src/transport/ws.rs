@@ -1,68 +1,27 @@
-//! One editor's connection in the y-websocket dialect, from the end of its handshake to its end.
+//! One editor's connection in the dialects of y-websocket and y-sweet, from the end of its handshake to its end.
 
 use std::fmt;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
-use quire_sync_protocol::wire::frame;
-use quire_sync_protocol::{AwarenessUpdate, DocId, Limits, Message};
+use quire_sync_protocol::{AwarenessUpdate, Limits, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::close::Close;
-use super::quota::Counted;
-use super::rate::{Meter, Rates};
+use super::life::{Keepalive, Life};
+use super::rate::Meter;
 use super::socket::{Event as SocketEvent, Gone, Socket};
+use super::ward::{Client, Ward};
 use crate::accept::Activity;
-use crate::auth::{Pass, PassEvent, Stamp};
+use crate::auth::PassEvent;
 use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed, Undelivered};
 use crate::seldom::{Alarm, Seldom};
-
-/// When a connection gets a sign of life, and when it counts as dead.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Keepalive(pub(super) Duration);
-
-impl Keepalive {
-    /// Two questions may go unanswered, with some time for the second answer to arrive.
-    fn dead_after(self) -> Duration {
-        2 * self.0 + Duration::from_secs(5)
-    }
-}
-
-/// Who is connected, for the log.
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) peer: SocketAddr,
-    pub(super) doc: DocId,
-}
-
-/// What goes with a connection: how long it has which rights, and who it is.
-#[derive(Debug)]
-pub(super) struct Ward {
-    pub(super) pass: Pass,
-    pub(super) stamp: Option<Stamp>,
-    pub(super) client: Client,
-    pub(super) rates: Rates,
-    pub(super) counters: Arc<Counters>,
-    pub(super) _counted: Counted,
-}
-
-impl Ward {
-    fn stamped(&self, messages: Vec<Message>) -> Vec<Message> {
-        match &self.stamp {
-            None => messages,
-            Some(stamp) => messages.into_iter().map(|message| stamp.message(message)).collect(),
-        }
-    }
-}
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -113,12 +72,12 @@ pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     stop: &CancellationToken,
 ) -> End {
     let session = seat.session();
-    let Client { peer, doc } = &ward.client;
+    let Client { peer, doc, .. } = &ward.client;
     debug!(%session, %peer, %doc, "an editor is connected");
     let end = exchange(socket, &seat, ward, activity, limits, keepalive, stop).await;
     // Others are to see at once that this one is gone, however long its closing takes.
     seat.leave().await;
-    let Client { peer, doc } = &ward.client;
+    let Client { peer, doc, .. } = &ward.client;
     info!(%session, %peer, %doc, %end, "the connection ended");
     end
 }
@@ -153,25 +112,17 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
         };
         match event {
             Event::Stop => return End::Closed(Close::Restart),
-            Event::Pass(PassEvent::Rights(rights)) => {
-                seat.set_rights(rights.right.access(), rights.presence);
-            }
-            // A y-websocket client cannot be asked for another token.
-            Event::Pass(PassEvent::Expiring) => {}
-            Event::Pass(PassEvent::Expired) => {
-                Counters::add(&ward.counters.expired, 1);
-                return End::Closed(Close::Expired);
-            }
-            Event::Pass(PassEvent::Revoked) => {
-                Counters::add(&ward.counters.revoked, 1);
-                return End::Closed(Close::Revoked);
+            Event::Pass(event) => {
+                if let Some(why) = ward.changed(event, seat) {
+                    return End::Closed(why);
+                }
             }
             Event::Socket(SocketEvent::Message(bytes)) => {
                 ahead = meter.note(bytes.len(), Instant::now());
                 if ahead.is_some() {
                     Counters::add(&ward.counters.throttled, 1);
                 }
-                match frame::decode(&bytes, limits) {
+                match ward.client.dialect.decode(&bytes, limits) {
                     Ok(messages) => match seat.deliver_now(ward.stamped(messages)) {
                         Ok(()) => {}
                         Err(Undelivered::Full(messages)) => delivery.set(seat.deliver(messages).fuse()),
@@ -192,7 +143,9 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
             Event::Delivered(Err(SeatClosed)) => seated = false,
             Event::Ended(reason) => return End::Closed(reason.into()),
             Event::Tick => match life.tick(Instant::now(), activity.heard(), reading) {
-                Ok(due) => due.send(socket),
+                // Without entries: clients count it as a message and do nothing with it.
+                Ok(due) => due
+                    .send(socket, ward.client.dialect.encode(&Message::Awareness(AwarenessUpdate::empty()))),
                 Err(close) => return End::Closed(close),
             },
         }
@@ -235,79 +188,6 @@ fn poll_traffic<T: AsyncRead + AsyncWrite + Unpin>(
     if reading { socket.poll_read(cx).map(Event::Socket) } else { Poll::Pending }
 }
 
-/// The times from which follows whether the connection lives.
-#[derive(Debug)]
-struct Life {
-    keepalive: Keepalive,
-    /// When a message was last sent. Pings are none: y-websocket does not see them.
-    said: Instant,
-    /// When the client was last pinged.
-    asked: Instant,
-    /// Silence before this time does not count: the connection was not read because the document had enough to do.
-    listened: Instant,
-    /// When to look again.
-    tick: Instant,
-}
-
-/// What a tick found to be due.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Due {
-    sign_of_life: bool,
-    ping: bool,
-}
-
-impl Life {
-    fn new(keepalive: Keepalive) -> Self {
-        let now = Instant::now();
-        Self { keepalive, said: now, asked: now, listened: now, tick: now + keepalive.0 }
-    }
-
-    fn not_listened_until(&mut self, now: Instant) {
-        self.listened = now;
-    }
-
-    /// Looks at the times and sets the next tick.
-    fn tick(&mut self, now: Instant, heard: Instant, reading: bool) -> Result<Due, Close> {
-        let Keepalive(keepalive) = self.keepalive;
-        let dead_after = self.keepalive.dead_after();
-        if !reading {
-            self.listened = now;
-        }
-        let heard = heard.max(self.listened);
-        if now >= heard + dead_after {
-            return Err(Close::Silent(dead_after));
-        }
-        let due = Due {
-            sign_of_life: now >= self.said + keepalive,
-            ping: now >= heard.max(self.asked) + keepalive,
-        };
-        if due.sign_of_life {
-            self.said = now;
-        }
-        if due.ping {
-            self.asked = now;
-        }
-        self.tick = (self.said + keepalive).min(heard.max(self.asked) + keepalive).min(heard + dead_after);
-        Ok(due)
-    }
-}
-
-impl Due {
-    fn send<T: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut Socket<T>) {
-        // A socket that is still busy with earlier messages will show by its write timeout whether it lives.
-        if socket.is_writing() {
-            return;
-        }
-        if self.sign_of_life {
-            // Without entries: clients count it as a message and do nothing with it.
-            socket.send([frame::encode(&Message::Awareness(AwarenessUpdate::empty()))]);
-        }
-        if self.ping {
-            socket.ping();
-        }
-    }
-}
-
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -317,74 +197,5 @@ impl fmt::Display for End {
             Self::Gone(Gone::Lost) => f.write_str("lost"),
             Self::Gone(Gone::Stalled) => f.write_str("the client took nothing for the write timeout"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TWENTY: Keepalive = Keepalive(Duration::from_secs(20));
-    const NOTHING: Due = Due { sign_of_life: false, ping: false };
-
-    fn life() -> (Life, Instant) {
-        let life = Life::new(TWENTY);
-        let start = life.said;
-        (life, start)
-    }
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_answers_lives_with_traffic_both_ways() {
-        let (mut life, start) = life();
-        for round in 1..100 {
-            assert_eq!(life.tick, start + round * seconds(20));
-            // The answer to the last ping came at once.
-            let heard = start + (round - 1) * seconds(20);
-            let due = life.tick(life.tick, heard, true).unwrap();
-            assert_eq!(due, Due { sign_of_life: true, ping: true });
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_one_is_asked_twice_and_then_closed() {
-        let (mut life, start) = life();
-        let mut pings = 0;
-        let closed = loop {
-            let now = life.tick;
-            match life.tick(now, start, true) {
-                Ok(due) => pings += u32::from(due.ping),
-                Err(close) => break (close, now - start),
-            }
-        };
-        assert_eq!((closed, pings), ((Close::Silent(seconds(45)), seconds(45)), 2));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_only_sends_still_gets_messages_and_one_that_only_receives_is_asked() {
-        let (mut sends, start) = life();
-        let now = start + seconds(20);
-        assert_eq!(sends.tick(now, now, true).unwrap(), Due { sign_of_life: true, ping: false });
-        let (mut receives, start) = life();
-        receives.said = start + seconds(19);
-        assert_eq!(
-            receives.tick(start + seconds(20), start, true).unwrap(),
-            Due { sign_of_life: false, ping: true }
-        );
-        assert_eq!(receives.tick, start + seconds(39));
-        assert_eq!(receives.tick(start + seconds(21), start + seconds(21), true).unwrap(), NOTHING);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_not_listened_to_is_no_silence() {
-        let (mut life, start) = life();
-        let now = start + seconds(100);
-        life.tick(now, start, false).unwrap();
-        life.not_listened_until(now + seconds(10));
-        life.tick(now + seconds(50), start, true).unwrap();
-        assert!(life.tick(now + seconds(55), start, true).is_err());
     }
 }

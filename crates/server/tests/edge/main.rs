@@ -17,6 +17,7 @@ mod documents;
 mod doors;
 mod frames;
 mod handshake;
+mod hocuspocus;
 mod http;
 mod keys;
 mod limits;

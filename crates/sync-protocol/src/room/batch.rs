@@ -42,7 +42,9 @@ struct Group {
     source: Source,
     /// The new parts.
     deltas: Vec<Update>,
-    /// All of it, where some was known: it is this that a sender waits to get back.
+    /// Its sender waits to get it back.
+    echoes: bool,
+    /// All of it, where some was known: it is this that comes back.
     sent: Option<Vec<Update>>,
 }
 
@@ -71,19 +73,21 @@ impl Batch {
         self.groups.iter().flat_map(|group| &group.deltas)
     }
 
-    pub(super) fn add(&mut self, source: Source, delta: Update, sent: &Update) {
-        let partial = delta != *sent;
+    /// Something new. `echo` is what its sender waits to get back.
+    pub(super) fn add(&mut self, source: Source, delta: Update, echo: Option<&Update>) {
         let known = self.groups.iter().position(|group| group.source == source);
         let at = known.unwrap_or_else(|| {
-            self.groups.push(Group { source, deltas: Vec::new(), sent: None });
+            self.groups.push(Group { source, deltas: Vec::new(), echoes: echo.is_some(), sent: None });
             self.groups.len() - 1
         });
         let Some(group) = self.groups.get_mut(at) else { return };
-        if partial && group.sent.is_none() {
-            group.sent = Some(group.deltas.clone());
-        }
-        if let Some(all) = &mut group.sent {
-            all.push(sent.clone());
+        if let Some(echo) = echo {
+            if delta != *echo && group.sent.is_none() {
+                group.sent = Some(group.deltas.clone());
+            }
+            if let Some(all) = &mut group.sent {
+                all.push(echo.clone());
+            }
         }
         group.deltas.push(delta);
     }
@@ -95,14 +99,19 @@ impl Room {
     pub fn flush(&mut self, _now: Instant) {
         let groups = std::mem::take(&mut self.batch.groups);
         let mut deltas = Vec::with_capacity(groups.len());
-        let mut sent = Vec::with_capacity(groups.len());
+        let mut echoes = Vec::with_capacity(groups.len());
         for group in groups {
             let delta = merge(group.deltas);
-            sent.push((group.source, group.sent.map_or_else(|| delta.clone(), merge)));
+            match group.source {
+                Source::Session(session) | Source::Answer(session) if group.echoes => {
+                    echoes.push((session, group.sent.map_or_else(|| delta.clone(), merge)));
+                }
+                Source::Session(_) | Source::Answer(_) | Source::Server => {}
+            }
             deltas.push((group.source, delta));
         }
         if let Some(all) = merge_all(&deltas) {
-            let ticket = self.confirmations.appended(sent);
+            let ticket = self.confirmations.appended(echoes);
             self.outputs.push_back(Output::Append { ticket, update: all.clone() });
             let mut edits = Vec::with_capacity(deltas.len());
             for (source, delta) in deltas {

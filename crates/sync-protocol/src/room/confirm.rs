@@ -1,15 +1,26 @@
 //! Who is to be told when something has been stored.
 //!
-//! A client of the y-websocket dialect learns that its edit is stored by getting it back.
+//! A client of the y-websocket dialect learns that its edit is stored by getting it back. For clients of the others a mark
+//! says when to look at their [receipts](crate::receipts).
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::batch::Source;
 use super::{Room, Ticket};
 use crate::id::SessionId;
+use crate::receipts::{Receipts, Versioned};
 use crate::update::Update;
 use crate::wire::Message;
+use crate::wire::awareness::AwarenessUpdate;
+
+/// What is to be done for a session.
+#[derive(Debug)]
+enum Due {
+    /// It gets this back.
+    Echo(Update),
+    /// Its receipts are to be looked at.
+    Receipts,
+}
 
 /// Waiting confirmations, and the count of appends.
 #[derive(Debug, Default)]
@@ -17,7 +28,7 @@ pub(super) struct Confirmations {
     last: Ticket,
     stored: Ticket,
     /// Ascending by ticket. Bounded by what the store has not taken yet, which the driver bounds.
-    waiting: VecDeque<(Ticket, SessionId, Update)>,
+    waiting: VecDeque<(Ticket, SessionId, Due)>,
     /// News in answers of these sessions, for everybody else. Ascending and bounded like that.
     held: VecDeque<(Ticket, SessionId, Update)>,
 }
@@ -38,16 +49,17 @@ impl Confirmations {
         self.stored == self.last
     }
 
-    /// Something is appended: gives its ticket and notes whom to tell.
-    pub(super) fn appended(&mut self, sent: impl IntoIterator<Item = (Source, Update)>) -> Ticket {
+    /// Something is appended: gives its ticket and notes who gets what back.
+    pub(super) fn appended(&mut self, echoes: impl IntoIterator<Item = (SessionId, Update)>) -> Ticket {
         let ticket = self.next_ticket();
         self.last = ticket;
-        for (source, update) in sent {
-            if let Some(session) = source.session() {
-                self.waiting.push_back((ticket, session, update));
-            }
-        }
+        self.waiting.extend(echoes.into_iter().map(|(session, update)| (ticket, session, Due::Echo(update))));
         ticket
+    }
+
+    /// This session's receipts are to be looked at with this ticket: the last, or the next.
+    fn mark(&mut self, ticket: Ticket, session: SessionId) {
+        self.waiting.push_back((ticket, session, Due::Receipts));
     }
 
     /// The news in an answer of this session go to everybody else when they are stored.
@@ -60,9 +72,22 @@ impl Confirmations {
         self.held.iter().filter(move |(_, from, _)| *from != session).map(|(_, _, news)| news)
     }
 
-    /// What waits to be confirmed to this session.
+    /// What this session waits to get back.
     pub(super) fn waiting_for(&self, session: SessionId) -> impl Iterator<Item = &Update> {
-        self.waiting.iter().filter(move |(_, other, _)| *other == session).map(|(_, _, update)| update)
+        self.echoes().filter(move |(other, _)| *other == session).map(|(_, update)| update)
+    }
+
+    /// How many entries wait.
+    #[cfg(test)]
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn echoes(&self) -> impl Iterator<Item = (SessionId, &Update)> {
+        self.waiting.iter().filter_map(|(_, session, due)| match due {
+            Due::Echo(update) => Some((*session, update)),
+            Due::Receipts => None,
+        })
     }
 
     /// A session has gone.
@@ -81,11 +106,69 @@ impl Room {
         let stored: Vec<_> = confirmations.waiting.drain(..count).collect();
         let count = confirmations.held.partition_point(|(held, _, _)| *held <= ticket);
         let held: Vec<_> = confirmations.held.drain(..count).collect();
-        for (_, session, update) in stored {
-            self.transmit(session, Message::Update(update));
+        for (_, session, due) in stored {
+            match due {
+                Due::Echo(update) => self.transmit(session, Message::Update(update)),
+                Due::Receipts => self.give_receipts(session),
+            }
         }
         for (_, from, news) in held {
             self.release(from, news);
+        }
+    }
+
+    /// An update or an answer of this session is stored with this ticket: the last, or the next.
+    pub(super) fn owe_receipt(&mut self, to: SessionId, ticket: Ticket) {
+        let Some(session) = self.sessions.get_mut(&to) else { return };
+        let is_first = session.receipts.taken(ticket);
+        if ticket <= self.confirmations.stored {
+            self.give_receipts(to);
+        } else if is_first {
+            self.confirmations.mark(ticket, to);
+        }
+    }
+
+    /// A y-sweet client, or a quire-client, wants its version back.
+    pub(super) fn owe_version(&mut self, to: SessionId, version: bytes::Bytes) {
+        let (stored, known_at) = (self.confirmations.stored, self.known_at());
+        let Some(session) = self.sessions.get_mut(&to) else { return };
+        let Receipts::Versions(versions) = &mut session.receipts else { return };
+        let versioned = versions.wanted(version, stored);
+        if known_at > stored && versions.mark(known_at) {
+            self.confirmations.mark(known_at, to);
+        }
+        match versioned {
+            Versioned::Return(version) => self.transmit(to, Message::Version(version)),
+            Versioned::Waits => {}
+            // It would take silence for the end of the connection.
+            Versioned::WaitsOn => self.transmit(to, Message::Awareness(AwarenessUpdate::empty())),
+        }
+    }
+
+    /// Sends a session the receipts that it may have by now.
+    pub(super) fn give_receipts(&mut self, to: SessionId) {
+        let stored = self.confirmations.stored;
+        let Some(session) = self.sessions.get_mut(&to) else { return };
+        let awaits_answer = session.awaits_answer();
+        match &mut session.receipts {
+            Receipts::Echo => {}
+            Receipts::Statuses(statuses) => {
+                statuses.stored(stored);
+                if awaits_answer {
+                    return;
+                }
+                let (applied, refused) = statuses.take();
+                for (applied, times) in [(true, applied), (false, refused)] {
+                    if times > 0 {
+                        self.transmit(to, Message::SyncStatus { applied, times });
+                    }
+                }
+            }
+            Receipts::Versions(versions) => {
+                if let Some(version) = versions.take(stored) {
+                    self.transmit(to, Message::Version(version));
+                }
+            }
         }
     }
 }

@@ -27,7 +27,12 @@ impl Dead {
         match message {
             Message::SyncStep1(known) => known.iter().any(|(client, _)| self.0.clock(client) > 0),
             Message::SyncStep2(update) | Message::Update(update) => self.wrote(update),
-            Message::Awareness(_) | Message::QueryAwareness | Message::Denied(_) => false,
+            Message::Awareness(_)
+            | Message::QueryAwareness
+            | Message::Denied(_)
+            | Message::SyncStatus { .. }
+            | Message::Version(_)
+            | Message::Stateless(_) => false,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::update::structs::Body;
 use crate::wire::Message;
+use crate::wire::dialect::Dialect;
 
 impl Room {
     /// A session asks for what it lacks.
@@ -58,7 +59,11 @@ impl Room {
                 Message::Awareness(_) => lost.owes_presence = true,
                 Message::SyncStep1(_) => lost.owes_question = true,
                 Message::Denied(_) => lost.told_read_only = false,
-                Message::QueryAwareness => {}
+                // These are not dropped, or nobody counts on them.
+                Message::QueryAwareness
+                | Message::SyncStatus { .. }
+                | Message::Version(_)
+                | Message::Stateless(_) => {}
             }
         }
         lost.phase = Phase::CatchingUp { known, ending };
@@ -112,12 +117,21 @@ impl Room {
             }
         }
         let rest = unstored.left_out_of(self.replica.diff(known));
-        let message = match ending {
-            Ending::SyncStep2 => Message::SyncStep2(rest),
-            Ending::Update => Message::Update(rest),
+        let (message, asks) = match (*ending, &session.dialect) {
+            (Ending::SyncStep2, Dialect::Hocuspocus(_)) => (Message::SyncStep2(rest), true),
+            (Ending::SyncStep2, Dialect::YWebsocket | Dialect::YSweet | Dialect::Quire) => {
+                (Message::SyncStep2(rest), false)
+            }
+            (Ending::Update, _) => (Message::Update(rest), false),
         };
         session.phase = Phase::Draining { question: None };
+        if asks {
+            let vector = self.replica.state_vector();
+            self.transmit(to, Message::SyncStep1(vector));
+        }
         self.outputs.push_back(Output::Part { to, message });
+        self.give_receipts(to);
+        let Some(session) = self.sessions.get_mut(&to) else { return };
         let owes_question = std::mem::take(&mut session.owes_question);
         if std::mem::take(&mut session.owes_presence) {
             let presence = self.presence.catch_up();

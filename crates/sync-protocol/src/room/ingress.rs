@@ -1,15 +1,17 @@
 //! What sessions and others bring into a room.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::Source;
-use super::{Output, Room, RoomEvent, Ticket};
+use super::{Output, Room, RoomEvent, Ticket, To};
 use crate::id::SessionId;
 use crate::presence::Verdict;
 use crate::session::{Access, Visibility};
 use crate::update::Update;
 use crate::wire::Message;
 use crate::wire::awareness::AwarenessUpdate;
+use crate::wire::dialect::Dialect;
 
 impl Room {
     /// A message of a session. News wait for [`Room::flush`]; answers come out at once. Messages of sessions that
@@ -30,8 +32,10 @@ impl Room {
                 let everybody = self.presence.everybody().unwrap_or(AwarenessUpdate::empty());
                 self.transmit(from, Message::Awareness(everybody));
             }
-            // Only servers refuse.
-            Message::Denied(_) => {}
+            Message::Version(version) => self.owe_version(from, version),
+            Message::Stateless(text) => self.relay(from, text),
+            // Only servers refuse, and confirm.
+            Message::Denied(_) | Message::SyncStatus { .. } => {}
         }
     }
 
@@ -40,7 +44,7 @@ impl Room {
     pub fn handle_update(&mut self, update: &Update, _now: Instant) -> Ticket {
         match self.replica.insert(update).delta {
             Some(delta) => {
-                self.batch.add(Source::Server, delta, update);
+                self.batch.add(Source::Server, delta, None);
                 self.confirmations.next_ticket()
             }
             None => self.known_at(),
@@ -49,14 +53,15 @@ impl Room {
 
     fn edit(&mut self, from: SessionId, update: &Update, brought: Brought, now: Instant) {
         let Some(session) = self.sessions.get_mut(&from) else { return };
-        if session.access == Access::Read {
-            if self.replica.lacks(update) {
-                self.outputs.push_back(Output::Event(RoomEvent::EditRefused(from)));
-                if !std::mem::replace(&mut session.told_read_only, true) {
-                    self.transmit(from, Message::Denied(READ_ONLY.into()));
-                }
-            }
-            return;
+        match brought {
+            Brought::Answer => session.receipts.answered(),
+            Brought::Edit => {}
+        }
+        let echoes = session.gets_its_own_back();
+        match session.access {
+            Access::Write => {}
+            Access::Read if self.replica.lacks(update) => return self.refuse(from),
+            Access::Read => return self.owe_receipt(from, self.known_at()),
         }
         // What holds nothing new is passed over, and not given back either: two sides that both gave back what they
         // know would never end.
@@ -66,15 +71,51 @@ impl Room {
                 Brought::Answer => Source::Answer(from),
                 Brought::Edit => Source::Session(from),
             };
-            self.batch.add(source, delta, update);
+            self.batch.add(source, delta, echoes.then_some(update));
+            self.owe_receipt(from, self.confirmations.next_ticket());
             if inserted.gap {
                 self.ask_for_missing(from, now);
             }
+        } else {
+            self.owe_receipt(from, self.known_at());
+        }
+    }
+
+    /// Drops an edit of a session without the right to write, and tells it.
+    fn refuse(&mut self, from: SessionId) {
+        self.outputs.push_back(Output::Event(RoomEvent::EditRefused(from)));
+        let Some(session) = self.sessions.get_mut(&from) else { return };
+        session.receipts.refused();
+        match session.dialect {
+            Dialect::YWebsocket | Dialect::Quire => {
+                if !std::mem::replace(&mut session.told_read_only, true) {
+                    self.transmit(from, Message::Denied(READ_ONLY.into()));
+                }
+            }
+            Dialect::Hocuspocus(_) => self.give_receipts(from),
+            // Its version does not come back.
+            Dialect::YSweet => {}
+        }
+    }
+
+    /// Hands a message of the application on, to all who speak a dialect that has such messages.
+    fn relay(&mut self, from: SessionId, text: Arc<str>) {
+        if self.sessions.get(&from).is_none_or(|session| session.access == Access::Read) {
+            return;
+        }
+        let others = self
+            .sessions
+            .iter()
+            .filter(|(id, session)| **id != from && matches!(session.dialect, Dialect::Hocuspocus(_)));
+        let to: Vec<_> = others.map(|(id, _)| *id).collect();
+        if !to.is_empty() {
+            let message = Message::Stateless(text);
+            self.outputs.push_back(Output::Transmit { to: To::Many(to), message });
         }
     }
 
     /// The ticket with which all that is known now is stored.
-    fn known_at(&self) -> Ticket {
+    pub(super) fn known_at(&self) -> Ticket {
         if self.batch.is_empty() {
             self.confirmations.last_ticket()
         } else {

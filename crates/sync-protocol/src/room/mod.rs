@@ -26,6 +26,7 @@ use crate::session::{Access, Session, SessionSetup, Visibility};
 use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::wire::Message;
+use crate::wire::dialect::Dialect;
 use batch::Batch;
 use confirm::Confirmations;
 use dead::Dead;
@@ -180,13 +181,17 @@ impl Room {
         self.dead.wrote(update)
     }
 
-    /// A client has attached. It is asked for what it has, and told who is present.
+    /// A client has attached. It is asked for what it has, and told who is present. (A Hocuspocus client is asked whenever it
+    /// asks: for it each question begins the count of what is not stored anew, and the answer to ours ends it.)
     pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
         // What the newcomer may have sent over an earlier connection must not come back to it as news.
         self.flush(now);
+        let asks_first = !matches!(setup.dialect, Dialect::Hocuspocus(_));
         self.sessions.insert(session, Box::new(Session::new(session, setup)));
-        let vector = self.replica.state_vector();
-        self.transmit(session, Message::SyncStep1(vector));
+        if asks_first {
+            let vector = self.replica.state_vector();
+            self.transmit(session, Message::SyncStep1(vector));
+        }
         if let Some(everybody) = self.presence.everybody() {
             self.transmit(session, Message::Awareness(everybody));
         }
@@ -208,13 +213,22 @@ impl Room {
         let before = std::mem::replace(&mut changed.access, access);
         let was_seen = std::mem::replace(&mut changed.visibility, presence.into()) == Visibility::Seen;
         changed.told_read_only = access == Access::Read;
+        // A Hocuspocus client is told by its host, and y-sweet has no word for it.
+        let (is_told, is_asked) = match changed.dialect {
+            Dialect::YWebsocket | Dialect::Quire => (true, true),
+            Dialect::YSweet => (false, true),
+            Dialect::Hocuspocus(_) => (false, false),
+        };
         match (before, access) {
-            (Access::Write, Access::Read) => self.transmit(session, Message::Denied(READ_ONLY.into())),
-            (Access::Read, Access::Write) => {
+            (Access::Write, Access::Read) if is_told => {
+                self.transmit(session, Message::Denied(READ_ONLY.into()));
+            }
+            (Access::Read, Access::Write) if is_asked => {
+                changed.receipts.asked_anew();
                 let vector = self.replica.state_vector();
                 self.transmit(session, Message::SyncStep1(vector));
             }
-            (Access::Read, Access::Read) | (Access::Write, Access::Write) => {}
+            (Access::Read | Access::Write, Access::Read | Access::Write) => {}
         }
         if was_seen && !presence {
             self.presence.leave(session, now);

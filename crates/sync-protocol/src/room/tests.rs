@@ -3,6 +3,7 @@
 mod catching_up;
 mod confirming;
 mod dead;
+mod dialects;
 mod edits;
 mod peer;
 mod simulation;
@@ -95,7 +96,7 @@ impl Hall {
     }
 
     fn join(&mut self, session: u64, access: Access) -> Vec<Output> {
-        let setup = SessionSetup { access, presence: true, identity: None };
+        let setup = SessionSetup::anonymous(access);
         self.room.handle_connect(SessionId(session), setup, self.now);
         self.outputs()
     }

@@ -11,7 +11,9 @@ use crate::update::{Update, UpdateWriter};
 impl Room {
     /// What is kept out of what this session is sent.
     pub(super) fn unstored_for(&self, session: SessionId) -> Unstored {
+        let tells_by_content = self.sessions.get(&session).is_some_and(|session| session.gets_its_own_back());
         let own = self.confirmations.waiting_for(session).chain(self.batch.of(session));
+        let own = own.filter(|_| tells_by_content);
         let brought =
             self.confirmations.held_from_others(session).chain(self.batch.answers_of_others(session));
         Unstored { own: own.cloned().collect(), brought: brought.cloned().collect() }

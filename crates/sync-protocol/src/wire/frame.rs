@@ -60,6 +60,24 @@ pub enum FrameError {
     /// An awareness update was refused.
     #[error(transparent)]
     Awareness(#[from] AwarenessError),
+    /// An address is longer than [`Address::MAX_BYTES`](super::hocuspocus::Address::MAX_BYTES).
+    #[error("an address is longer than {0} bytes")]
+    AddressTooLong(usize),
+    /// A scope is neither of the two.
+    #[error("unknown scope")]
+    UnknownScope,
+    /// A message that only servers send each other; holds its number.
+    #[error("message {0} goes between servers only")]
+    BetweenServers(u64),
+    /// A token is larger than [`Limits::token_bytes`].
+    #[error("a token is larger than {0} bytes")]
+    TokenTooLarge(usize),
+    /// A stateless message is larger than [`Limits::stateless_bytes`].
+    #[error("a stateless message is larger than {0} bytes")]
+    StatelessTooLarge(usize),
+    /// A version is larger than [`MAX_VERSION_BYTES`](super::ysweet::MAX_VERSION_BYTES).
+    #[error("a version is larger than {0} bytes")]
+    VersionTooLarge(usize),
 }
 
 impl FrameError {
@@ -67,6 +85,10 @@ impl FrameError {
     pub fn is_too_large(&self) -> bool {
         match self {
             Self::StateVectorTooLarge(_)
+            | Self::AddressTooLong(_)
+            | Self::TokenTooLarge(_)
+            | Self::StatelessTooLarge(_)
+            | Self::VersionTooLarge(_)
             | Self::Awareness(AwarenessError::TooLarge(_) | AwarenessError::StateTooLarge(_)) => true,
             Self::Empty
             | Self::Unreadable(_)
@@ -75,13 +97,32 @@ impl FrameError {
             | Self::TooManyMessages(_)
             | Self::StateVector(_)
             | Self::Update(_)
+            | Self::UnknownScope
+            | Self::BetweenServers(_)
             | Self::Awareness(_) => false,
         }
     }
 }
 
+/// What a dialect makes of a message number.
+pub(super) enum Passed {
+    /// It has none of its own for it.
+    No,
+    /// This.
+    Message(Message),
+}
+
 /// Splits a frame into its messages. Content is not copied: messages share the frame's bytes.
 pub fn decode(frame: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError> {
+    decode_with(frame, limits, |_, _| Ok(Passed::No))
+}
+
+/// Splits a frame into its messages, some of which are `own` to a dialect.
+pub(super) fn decode_with(
+    frame: &Bytes,
+    limits: &Limits,
+    own: impl Fn(u64, &mut Reader<'_>) -> Result<Passed, FrameError>,
+) -> Result<Vec<Message>, FrameError> {
     if frame.is_empty() {
         return Err(FrameError::Empty);
     }
@@ -91,19 +132,13 @@ pub fn decode(frame: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError
         if messages.len() == limits.frame_messages {
             return Err(FrameError::TooManyMessages(limits.frame_messages));
         }
-        messages.push(match reader.var_uint()? {
-            SYNC => match reader.var_uint()? {
-                SYNC_STEP_1 => {
-                    let bytes = reader.var_bytes()?;
-                    if bytes.len() > limits.state_vector_bytes {
-                        return Err(FrameError::StateVectorTooLarge(limits.state_vector_bytes));
-                    }
-                    Message::SyncStep1(StateVector::decode(bytes).map_err(FrameError::StateVector)?)
-                }
-                SYNC_STEP_2 => Message::SyncStep2(Update::parse(frame.slice_ref(reader.var_bytes()?))?),
-                UPDATE => Message::Update(Update::parse(frame.slice_ref(reader.var_bytes()?))?),
-                other => return Err(FrameError::UnknownSync(other)),
-            },
+        let number = reader.var_uint()?;
+        if let Passed::Message(message) = own(number, &mut reader)? {
+            messages.push(message);
+            continue;
+        }
+        messages.push(match number {
+            SYNC => decode_sync(&mut reader, frame, limits)?,
             AWARENESS => {
                 Message::Awareness(AwarenessUpdate::parse(frame.slice_ref(reader.var_bytes()?), limits)?)
             }
@@ -118,22 +153,34 @@ pub fn decode(frame: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError
     Ok(messages)
 }
 
-/// Encodes one message as one frame: clients up to y-websocket 3 read only the first message of a frame.
-pub fn encode(message: &Message) -> Bytes {
-    let mut out;
+/// Reads a sync message, behind the number that says that it is one.
+pub(super) fn decode_sync(
+    reader: &mut Reader<'_>,
+    frame: &Bytes,
+    limits: &Limits,
+) -> Result<Message, FrameError> {
+    Ok(match reader.var_uint()? {
+        SYNC_STEP_1 => {
+            let bytes = reader.var_bytes()?;
+            if bytes.len() > limits.state_vector_bytes {
+                return Err(FrameError::StateVectorTooLarge(limits.state_vector_bytes));
+            }
+            Message::SyncStep1(StateVector::decode(bytes).map_err(FrameError::StateVector)?)
+        }
+        SYNC_STEP_2 => Message::SyncStep2(Update::parse(frame.slice_ref(reader.var_bytes()?))?),
+        UPDATE => Message::Update(Update::parse(frame.slice_ref(reader.var_bytes()?))?),
+        other => return Err(FrameError::UnknownSync(other)),
+    })
+}
+
+/// Encodes one message as one frame: clients up to y-websocket 3 read only the first message of a frame. `None` for a
+/// message that this dialect does not have.
+pub fn encode(message: &Message) -> Option<Bytes> {
+    let mut out = Vec::new();
     match message {
-        Message::SyncStep1(vector) => {
-            let vector = vector.encode();
-            out = head(&[SYNC, SYNC_STEP_1], vector.len());
-            write_var_bytes(&mut out, &vector);
-        }
-        Message::SyncStep2(update) => {
-            out = head(&[SYNC, SYNC_STEP_2], update.bytes().len());
-            write_var_bytes(&mut out, update.bytes());
-        }
-        Message::Update(update) => {
-            out = head(&[SYNC, UPDATE], update.bytes().len());
-            write_var_bytes(&mut out, update.bytes());
+        Message::SyncStep1(_) | Message::SyncStep2(_) | Message::Update(_) => {
+            write_var_uint(&mut out, SYNC);
+            encode_sync(&mut out, message);
         }
         Message::Awareness(update) => {
             out = head(&[AWARENESS], update.bytes().len());
@@ -144,8 +191,31 @@ pub fn encode(message: &Message) -> Bytes {
             out = head(&[AUTH, DENIED], reason.len());
             write_var_bytes(&mut out, reason.as_bytes());
         }
+        Message::SyncStatus { .. } | Message::Version(_) | Message::Stateless(_) => return None,
     }
-    out.into()
+    Some(out.into())
+}
+
+/// Appends a sync message, without the number that says that it is one. Other messages append nothing.
+pub(super) fn encode_sync(out: &mut Vec<u8>, message: &Message) {
+    let vector;
+    let (kind, payload) = match message {
+        Message::SyncStep1(asked) => {
+            vector = asked.encode();
+            (SYNC_STEP_1, vector.as_ref())
+        }
+        Message::SyncStep2(update) => (SYNC_STEP_2, update.bytes().as_ref()),
+        Message::Update(update) => (UPDATE, update.bytes().as_ref()),
+        Message::Awareness(_)
+        | Message::QueryAwareness
+        | Message::Denied(_)
+        | Message::SyncStatus { .. }
+        | Message::Version(_)
+        | Message::Stateless(_) => return,
+    };
+    out.reserve_exact(payload.len() + 6);
+    write_var_uint(out, kind);
+    write_var_bytes(out, payload);
 }
 
 fn head(numbers: &[u64], payload: usize) -> Vec<u8> {
@@ -181,7 +251,7 @@ mod tests {
         let limits = Limits::default();
         let mut packed = Vec::new();
         for message in messages() {
-            let frame = encode(&message);
+            let frame = encode(&message).unwrap();
             assert_eq!(decode(&frame, &limits), Ok(vec![message]));
             packed.extend_from_slice(&frame);
         }
@@ -191,7 +261,7 @@ mod tests {
     #[test]
     fn a_frame_cut_anywhere_is_refused() {
         for message in messages() {
-            let frame = encode(&message);
+            let frame = encode(&message).unwrap();
             for cut in 0..frame.len() {
                 assert!(decode(&frame.slice(..cut), &Limits::default()).is_err(), "{message:?} at {cut}");
             }

@@ -1,8 +1,15 @@
 //! Messages and their encodings.
 
 pub mod awareness;
+pub mod dialect;
 pub mod frame;
+pub mod hocuspocus;
 pub mod varint;
+pub mod ysweet;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::state_vector::StateVector;
 use crate::update::Update;
@@ -23,4 +30,16 @@ pub enum Message {
     QueryAwareness,
     /// Tells a client that something was refused, with a reason for people.
     Denied(String),
+    /// Tells a Hocuspocus client what became of an update or an answer of its.
+    SyncStatus {
+        /// It is stored; otherwise it was not taken.
+        applied: bool,
+        /// Of how many. The message is sent so many times.
+        times: u32,
+    },
+    /// A y-sweet client's or quire-client's count of its changes, in an encoding of its own. It gets it back when all is
+    /// stored that it sent before.
+    Version(Bytes),
+    /// From one Hocuspocus client to the others: a text of the application, which is not stored.
+    Stateless(Arc<str>),
 }

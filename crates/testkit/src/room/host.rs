@@ -194,7 +194,11 @@ impl Host {
         let access = if read_only { Access::Read } else { Access::Write };
         let identity = person.map(|person| Arc::from(person.to_string()));
         self.clients.push(Client::new(session, !read_only));
-        self.room.handle_connect(session, SessionSetup { access, presence: true, identity }, self.now);
+        self.room.handle_connect(
+            session,
+            SessionSetup { identity, ..SessionSetup::anonymous(access) },
+            self.now,
+        );
         self.drain();
         let at = self.clients.len() - 1;
         let ask = Message::SyncStep1(self.clients[at].replica.state_vector());
@@ -219,7 +223,12 @@ impl Host {
                     self.honest = false;
                     self.edit(session, message);
                 }
-                Message::Awareness(_) | Message::QueryAwareness | Message::Denied(_) => {
+                Message::Awareness(_)
+                | Message::QueryAwareness
+                | Message::Denied(_)
+                | Message::SyncStatus { .. }
+                | Message::Version(_)
+                | Message::Stateless(_) => {
                     self.send(session, message);
                 }
             }

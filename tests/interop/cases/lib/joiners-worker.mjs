@@ -2,13 +2,13 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { waitFor } from '../../lib/client.mjs'
-import { transportOf } from './transports.mjs'
+import { allTransports } from './transports.mjs'
 
 const { entry, name, count, first, deadline, template } = workerData
 
 const lengths = []
 const clients = Array.from({ length: count }, (_, i) => {
-  const client = transportOf(first + i).open(entry, name, { connect: false })
+  const client = allTransports[(first + i) % allTransports.length].open(entry, name, { connect: false })
   client.provider.on('sync', synced => {
     if (!synced) return
     lengths.push(client.text().length)

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads'
 const THREADS = 5
 
 /**
- * `count` stock clients on all transports join within a moment; each inserts `template` at its first sync if the document
+ * `count` clients on all transports join within a moment; each inserts `template` at its first sync if the document
  * is empty then.
  * @returns the lengths of the text at the moment of each "synced", how often each client connected, how long the calls to
  *   connect took at most, and after how long the last client was synced (milliseconds)
@@ -14,7 +14,7 @@ const THREADS = 5
 export async function joinAtOnce (server, name, { t, count, template, deadline }) {
   const each = count / THREADS
   const workers = Array.from({ length: THREADS }, (_, i) => new Worker(new URL('./joiners-worker.mjs', import.meta.url), {
-    workerData: { entry: { wsUrl: server.wsUrl }, name, count: each, first: i * each, deadline, template },
+    workerData: { entry: { url: server.url, wsUrl: server.wsUrl }, name, count: each, first: i * each, deadline, template },
     resourceLimits: { maxOldGenerationSizeMb: 4_096 }
   }))
   for (const worker of workers) t.after(() => worker.terminate())

@@ -41,9 +41,13 @@ export async function settle (server, name, clients, { deadline = 20_000, delete
   return copy
 }
 
-/** Everything a stock client receives from now on, message by message, over all its connections. */
+/**
+ * Everything a stock client receives from now on, message by message, over all its connections. A client of our package does not
+ * get its edits back; of it `confirmed` asks the provider.
+ */
 export function tap (client) {
   const messages = []
+  if (client.provider.unconfirmed !== undefined) return Object.assign(messages, { provider: client.provider })
   const attach = () => client.provider.ws?.on('message', data => {
     const frame = new Uint8Array(data)
     for (const message of decode(frame)) messages.push({ ...message, at: performance.now(), frame })
@@ -71,6 +75,7 @@ function covers (messages, wanted, read) {
  * server says "on disk". Give only messages of a connection that sent the update.
  */
 export async function confirmed (messages, update, deadline = 10_000) {
+  if (messages.provider) return await waitFor(() => messages.provider.unconfirmed === 0, deadline, () => `${messages.provider.unconfirmed} edits to be confirmed`, 20)
   const [ids, deletes] = [updateIds(update), updateDeletes(update)]
   const list = messages.messages ?? messages
   await waitFor(() => covers(list, ids, updateIds) && covers(list, deletes, updateDeletes), deadline,

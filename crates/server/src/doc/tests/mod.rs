@@ -217,7 +217,7 @@ impl Editor {
 
     /// Joins with content from before.
     async fn return_by(handle: &DocHandle, replica: Replica) -> Self {
-        let setup = SessionSetup { access: Access::Write, presence: true, identity: None };
+        let setup = SessionSetup::anonymous(Access::Write);
         let seat = within(handle.join(setup)).await.unwrap();
         let mut editor = Self { seat, replica, synced: false, updates: Vec::new() };
         editor.send(Message::SyncStep1(editor.replica.state_vector())).await;
@@ -255,7 +255,12 @@ impl Editor {
                         self.replica.insert(&update);
                         self.updates.push(update);
                     }
-                    Message::Awareness(_) | Message::QueryAwareness | Message::Denied(_) => {}
+                    Message::Awareness(_)
+                    | Message::QueryAwareness
+                    | Message::Denied(_)
+                    | Message::SyncStatus { .. }
+                    | Message::Version(_)
+                    | Message::Stateless(_) => {}
                 }
             }
         }

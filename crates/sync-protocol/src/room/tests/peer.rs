@@ -137,7 +137,12 @@ impl Peer {
                 self.unconfirmed = rest;
                 confirmed
             }
-            Message::Awareness(_) | Message::QueryAwareness | Message::Denied(_) => Ids::default(),
+            Message::Awareness(_)
+            | Message::QueryAwareness
+            | Message::Denied(_)
+            | Message::SyncStatus { .. }
+            | Message::Version(_)
+            | Message::Stateless(_) => Ids::default(),
         }
     }
 }

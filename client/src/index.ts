@@ -1,0 +1,6 @@
+export { QuireProvider } from './provider.js'
+export type { Credential, CredentialRequest, QuireEvents, QuireOptions, Status } from './options.js'
+export type { End } from './ends.js'
+export type { Environment, SocketConstructor, WorldEvent } from './environment.js'
+export type { Transport } from './links/link.js'
+export type { Person } from './presence.js'

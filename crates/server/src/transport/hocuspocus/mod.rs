@@ -1,0 +1,284 @@
+//! One connection in the Hocuspocus dialect, which carries many documents.
+//!
+//! ```text
+//!                        token            seat
+//! frame --> address --> Place: Outside --> Opening --> Open --deliver--> document task
+//!                                 ^           |         |  <---next-----
+//!                                 +- refused -+         +--> Closed
+//! ```
+//!
+//! Each document has a place of its own with its own seat; what is wrong with one is said to its address, and
+//! the others go on. What concerns the connection as a whole, and only that, ends it: a frame without an
+//! address, silence, no token in time.
+
+mod attend;
+mod host;
+mod places;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use quire_sync_protocol::wire::hocuspocus::{self, Address, Body, Frame};
+use quire_sync_protocol::{AwarenessUpdate, Message};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{debug, info};
+
+use super::close::Close;
+use super::life::{Keepalive, Life};
+use super::socket::{Event as SocketEvent, Socket};
+use super::ws::End;
+use crate::accept::Activity;
+use crate::doc::{CloseReason, Outgoing, Seat, SeatClosed};
+pub(super) use host::Host;
+use host::Opened;
+use places::{Key, Places};
+
+/// Bytes of answers of our own that may wait to be written, beyond one. With more the connection is not read.
+const REPLIES: usize = 64 << 10;
+
+/// After the client has gone, what it had sent is still handed to its documents, for at most this long.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// What the connection has to deal with next.
+enum Event {
+    Stop,
+    Socket(SocketEvent),
+    Opened(Key, Opened),
+    Delivered(Key, Result<(), SeatClosed>),
+    Outgoing(Key, Outgoing),
+    /// A client has left a document, or does not wait for it any more.
+    Left,
+    Tick,
+}
+
+/// Carries frames between a socket and the documents they are for until the connection ends. Leaves all documents at the
+/// end and writes one log line.
+pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut Socket<T>,
+    host: Arc<Host>,
+    activity: &Activity,
+) -> End {
+    let peer = host.caller.peer;
+    debug!(%peer, "a Hocuspocus client is connected");
+    let mut connection = Connection::new(host);
+    let end = connection.exchange(socket, activity).await;
+    match &end {
+        End::Closed(_) => {}
+        End::Left(_) | End::Gone(_) => {
+            // What is not taken by then was not confirmed.
+            let _ = timeout(SETTLING, connection.settle()).await;
+        }
+    }
+    info!(%peer, documents = connection.opened, %end, "the connection ended");
+    end
+}
+
+struct Connection {
+    host: Arc<Host>,
+    places: Places,
+    /// Answers of our own, which wait to be written.
+    replies: VecDeque<Bytes>,
+    reply_bytes: usize,
+    openings: FuturesUnordered<BoxFuture<'static, (Key, Opened)>>,
+    deliveries: FuturesUnordered<BoxFuture<'static, (Key, Result<(), SeatClosed>)>>,
+    /// One for each open document but the one that is being written.
+    outgoing: FuturesUnordered<BoxFuture<'static, Option<(Key, Outgoing)>>>,
+    leavings: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Documents that the client has left while messages were on their way to them, with what follows.
+    parting: HashMap<Key, (Arc<Seat>, Vec<Message>)>,
+    /// The document whose frames are being written.
+    writing: Option<Key>,
+    patience: Patience,
+    /// Every client that has shown itself knows pings.
+    knows_ping: Option<bool>,
+    /// Documents opened so far, for the log.
+    opened: u64,
+    refused: u32,
+}
+
+/// How long a connection may go on without a document.
+struct Patience {
+    keepalive: Keepalive,
+    /// Since when it has none; whether any was tried.
+    idle: Option<(Instant, bool)>,
+}
+
+impl Patience {
+    /// When it ends.
+    fn until(&self) -> Option<Instant> {
+        let (since, has_tried) = self.idle?;
+        Some(since + if has_tried { 3 * self.keepalive.0 } else { self.keepalive.0 / 2 })
+    }
+}
+
+impl Connection {
+    fn new(host: Arc<Host>) -> Self {
+        Self {
+            patience: Patience { keepalive: host.keepalive, idle: Some((Instant::now(), false)) },
+            host,
+            places: Places::default(),
+            replies: VecDeque::new(),
+            reply_bytes: 0,
+            openings: FuturesUnordered::new(),
+            deliveries: FuturesUnordered::new(),
+            outgoing: FuturesUnordered::new(),
+            leavings: FuturesUnordered::new(),
+            parting: HashMap::new(),
+            writing: None,
+            knows_ping: None,
+            opened: 0,
+            refused: 0,
+        }
+    }
+
+    async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<T>,
+        activity: &Activity,
+    ) -> End {
+        let host = Arc::clone(&self.host);
+        let mut life = Life::new(host.keepalive);
+        loop {
+            if !socket.is_writing() && !self.replies.is_empty() {
+                socket.send(self.replies.drain(..));
+                self.reply_bytes = 0;
+                life.said = Instant::now();
+            }
+            let reading = self.places.have_room() && self.reply_bytes <= REPLIES;
+            let wake = [self.patience.until(), self.places.wake()]
+                .into_iter()
+                .flatten()
+                .fold(life.tick, Instant::min);
+            let event = tokio::select! {
+                () = host.stop.cancelled() => Event::Stop,
+                event = socket.event(reading) => Event::Socket(event),
+                event = Self::inside(&mut self.openings, &mut self.deliveries, &mut self.leavings) => event,
+                Some(outgoing) = self.outgoing.next(), if !socket.is_writing() && !self.outgoing.is_empty() => {
+                    outgoing.map_or(Event::Left, |(key, outgoing)| Event::Outgoing(key, outgoing))
+                }
+                () = sleep_until(wake) => Event::Tick,
+            };
+            match event {
+                Event::Stop => return End::Closed(Close::Restart),
+                Event::Socket(SocketEvent::Message(bytes)) => {
+                    match hocuspocus::decode(&bytes, &host.limits) {
+                        Ok(Frame::Ping) => self.reply(&Frame::Pong),
+                        Ok(Frame::Pong) => {}
+                        Ok(Frame::Document { address, body: Ok(body) }) => self.take(&address, body),
+                        Ok(Frame::Document { address, body: Err(error) }) => {
+                            self.close(&address, &error.into());
+                        }
+                        Err(error) => return End::Closed(Close::Reset(error.to_string())),
+                    }
+                }
+                Event::Socket(SocketEvent::SignOfLife) => {}
+                Event::Socket(SocketEvent::Written) => self.written(),
+                Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),
+                Event::Socket(SocketEvent::Closing(code)) => return End::Left(code),
+                Event::Socket(SocketEvent::Gone(gone)) => return End::Gone(gone),
+                Event::Opened(key, opened) => self.opened(key, opened),
+                Event::Delivered(key, result) => {
+                    life.not_listened_until(Instant::now());
+                    self.delivered(key, result);
+                }
+                Event::Outgoing(key, Outgoing::Frames(frames)) => {
+                    if self.places.get_mut(key).is_some() {
+                        socket.send(frames);
+                        life.said = Instant::now();
+                        self.writing = Some(key);
+                    }
+                }
+                Event::Outgoing(_, Outgoing::Close(CloseReason::Restart)) => {
+                    return End::Closed(Close::Restart);
+                }
+                Event::Outgoing(key, Outgoing::Close(CloseReason::Rebuilding)) => self.open_again(key),
+                Event::Outgoing(key, Outgoing::Close(CloseReason::Quarantined)) => {
+                    self.close_place(key, &Close::Quarantined);
+                }
+                Event::Outgoing(key, Outgoing::Close(CloseReason::Deleted)) => {
+                    self.close_place(key, &Close::Deleted);
+                }
+                Event::Outgoing(key, Outgoing::Close(CloseReason::DeadEpoch)) => {
+                    self.close_place(key, &Close::DeadEpoch);
+                }
+                Event::Left => {}
+                Event::Tick => {
+                    let now = Instant::now();
+                    if self.patience.until().is_some_and(|until| until <= now) {
+                        return End::Closed(Close::NoToken);
+                    }
+                    while let Some(key) = self.places.due(now) {
+                        self.token_ends(key, now);
+                    }
+                    if life.tick <= now {
+                        match life.tick(now, activity.heard(), reading) {
+                            Ok(due) => due.send(socket, self.sign_of_life()),
+                            Err(close) => return End::Closed(close),
+                        }
+                    }
+                }
+            }
+            self.note_idleness();
+        }
+    }
+
+    /// What happens between the connection and its documents, but for what goes to the client.
+    async fn inside(
+        openings: &mut FuturesUnordered<BoxFuture<'static, (Key, Opened)>>,
+        deliveries: &mut FuturesUnordered<BoxFuture<'static, (Key, Result<(), SeatClosed>)>>,
+        leavings: &mut FuturesUnordered<BoxFuture<'static, ()>>,
+    ) -> Event {
+        tokio::select! {
+            Some((key, opened)) = openings.next(), if !openings.is_empty() => Event::Opened(key, opened),
+            Some((key, result)) = deliveries.next(), if !deliveries.is_empty() => Event::Delivered(key, result),
+            Some(()) = leavings.next(), if !leavings.is_empty() => Event::Left,
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Hands on what the client had sent before it went.
+    async fn settle(&mut self) {
+        while self.places.are_busy() || !self.parting.is_empty() || !self.leavings.is_empty() {
+            match Self::inside(&mut self.openings, &mut self.deliveries, &mut self.leavings).await {
+                Event::Opened(key, opened) => self.opened(key, opened),
+                Event::Delivered(key, result) => self.delivered(key, result),
+                Event::Left | Event::Stop | Event::Socket(_) | Event::Outgoing(..) | Event::Tick => {}
+            }
+        }
+    }
+
+    fn note_idleness(&mut self) {
+        if !self.places.are_idle() {
+            self.patience.idle = None;
+        } else if self.patience.idle.is_none() {
+            self.patience.idle = Some((Instant::now(), true));
+        }
+    }
+
+    /// What providers count as a message. Those before 4 fail on a ping; to them it is presence of nobody, for a
+    /// document that they know.
+    fn sign_of_life(&self) -> Option<Bytes> {
+        if self.knows_ping == Some(true) {
+            return hocuspocus::encode(&Frame::Ping);
+        }
+        let nobody = Message::Awareness(AwarenessUpdate::empty());
+        hocuspocus::encode_message(self.places.any_address()?, &nobody)
+    }
+
+    fn reply(&mut self, frame: &Frame) {
+        if let Some(bytes) = hocuspocus::encode(frame) {
+            self.reply_bytes += bytes.len();
+            self.replies.push_back(bytes);
+        }
+    }
+
+    fn tell(&mut self, address: &Address, body: Body) {
+        self.reply(&Frame::Document { address: address.clone(), body: Ok(body) });
+    }
+}
