@@ -29,6 +29,8 @@ for (let i = 0; i < slow; i++) {
   if (i % 50 === 49) await pause(20)
 }
 process.send({ phase: 'open', ...counts })
+// Long enough for the figures beside the open ones alone.
+await pause(6_000)
 
 // Many at a time over connections that are kept, so that the limit is the processor of either side.
 const upgrade = Buffer.from('GET /ws/doc?token=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJldmUiLCJleHAiOjk5OTk5OTk5OTl9.AAAA HTTP/1.1\r\nHost: localhost\r\n' +
