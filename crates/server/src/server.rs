@@ -100,8 +100,13 @@ impl Server {
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let gate = Gate::of(&config.access, config.listen.ip().is_loopback());
-        let context =
-            http::Context { directory: directory.clone(), pool: pool(&config, program), gate: gate.clone() };
+        let context = http::Context {
+            directory: directory.clone(),
+            pool: pool(&config, program),
+            gate: gate.clone(),
+            access: Arc::new(config.access.clone()),
+            max_body: config.max_message,
+        };
         let settings = transport::Settings {
             max_connections: config.max_connections,
             limits: limits(&config),

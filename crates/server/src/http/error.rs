@@ -29,6 +29,12 @@ pub(crate) enum ApiError {
     TwoNames,
     #[error("a query parameter cannot be understood: {0}")]
     BadQuery(String),
+    #[error("the body cannot be understood: {0}")]
+    BadBody(String),
+    #[error("the body is no Yjs update: {0}")]
+    BadUpdate(String),
+    #[error("the request does not say by which host it has found the server")]
+    NoHost,
     #[error("the document does not exist")]
     UnknownDocument,
     #[error("the document has no root of that name")]
@@ -83,6 +89,8 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, "bad_document_name")
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
+            Self::BadBody(_) | Self::NoHost => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::BadUpdate(_) => (StatusCode::BAD_REQUEST, "bad_update"),
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
             Self::UnknownRoot => (StatusCode::NOT_FOUND, "unknown_root"),
             Self::WrongType(_) => (StatusCode::BAD_REQUEST, "wrong_type"),

@@ -2,10 +2,14 @@
 //!
 //! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
 
+mod body;
 mod content;
 mod error;
 mod health;
 mod pages;
+mod ysweet;
+
+use std::sync::Arc;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, StatusCode};
@@ -18,6 +22,7 @@ pub(crate) use error::{ApiError, Refused};
 
 use crate::accept::{Peer, Routes};
 use crate::auth::{Caller, Gate};
+use crate::config::Access;
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -29,11 +34,16 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
+    /// What tokens for others are signed with.
+    pub(crate) access: Arc<Access>,
+    /// The largest body of a request.
+    pub(crate) max_body: usize,
 }
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    let answers = answers.or(ysweet::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -67,11 +77,12 @@ fn nothing() -> BoxedFilter<(Response,)> {
         .and(warp::method())
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
-            let exists = pages::exists(path) || health::exists(path) || content::name(path).is_some();
-            let error = if exists && method != Method::GET && method != Method::HEAD {
-                ApiError::MethodNotAllowed { allow: "GET, HEAD" }
-            } else {
-                ApiError::NoSuchPage
+            let reads = pages::exists(path) || health::exists(path) || content::name(path).is_some();
+            let error = match ysweet::methods(path).or(reads.then_some("GET, HEAD")) {
+                Some(allow) if !allow.split(", ").any(|allowed| allowed == method.as_str()) => {
+                    ApiError::MethodNotAllowed { allow }
+                }
+                _ => ApiError::NoSuchPage,
             };
             error.into_response()
         })
