@@ -29,6 +29,12 @@ pub enum StoreError {
         /// The epoch of the update.
         given: Epoch,
     },
+    /// The document was deleted, and nobody has made it anew.
+    #[error("document {:?} was deleted", doc.as_str())]
+    Deleted {
+        /// The document.
+        doc: DocId,
+    },
     /// Nothing of this document was ever stored.
     #[error("document {:?} is not stored", doc.as_str())]
     NotFound {
@@ -62,6 +68,7 @@ impl StoreError {
         match self {
             Self::Damaged { doc, .. }
             | Self::StaleEpoch { doc, .. }
+            | Self::Deleted { doc }
             | Self::NotFound { doc }
             | Self::NotAnUpdate { doc, .. }
             | Self::SnapshotDiffers { doc } => Some(doc),

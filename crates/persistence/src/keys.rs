@@ -11,13 +11,14 @@ pub(crate) const FORMAT: &[u8] = b"\0format";
 /// The version of the layout of all other keys: their first byte.
 const LAYOUT: u8 = 1;
 
-/// The second byte of a key. 5 and above are reserved; FORMAT.md says for what.
+/// The second byte of a key. Other numbers are reserved; FORMAT.md says for what.
 #[derive(Clone, Copy)]
 enum Keyspace {
     Catalog = 1,
     Names = 2,
     Log = 3,
     Snapshots = 4,
+    Tombstones = 7,
 }
 
 /// The catalog entry of a document.
@@ -88,6 +89,41 @@ pub(crate) fn place(key: &[u8]) -> Option<(u64, u32)> {
     Some((u64::from_be_bytes(*major), u32::from_be_bytes(chunk.try_into().ok()?)))
 }
 
+/// One chunk of the tombstone of a document of this name. A name holds no zero byte, so no two names share a prefix.
+pub(crate) fn tombstone(doc: &DocId, chunk: u32) -> Bytes {
+    let name = doc.as_str().as_bytes();
+    let mut rest = Vec::with_capacity(name.len() + 5);
+    rest.extend(name);
+    rest.push(0);
+    rest.extend(chunk.to_be_bytes());
+    key(Keyspace::Tombstones, &rest)
+}
+
+/// The chunks of the tombstone of this document.
+pub(crate) fn tombstone_range(doc: &DocId) -> KeyRange {
+    let from = tombstone(doc, 0).into();
+    let mut to: Vec<u8> = tombstone(doc, u32::MAX).into();
+    to.push(0);
+    KeyRange { from, to }
+}
+
+/// All tombstones behind that of `after`.
+pub(crate) fn tombstones_range(after: Option<&DocId>) -> KeyRange {
+    let mut range = whole(Keyspace::Tombstones);
+    if let Some(doc) = after {
+        range.from = tombstone_range(doc).to;
+    }
+    range
+}
+
+/// The document behind a key of [`tombstones_range`], and the chunk; `None` if it is malformed.
+pub(crate) fn tombstone_place(key: &[u8]) -> Option<(DocId, u32)> {
+    let rest = key.strip_prefix(&[LAYOUT, Keyspace::Tombstones as u8])?;
+    let (name, chunk) = rest.split_last_chunk::<4>()?;
+    let name = name.strip_suffix(&[0])?;
+    Some((DocId::new(str::from_utf8(name).ok()?).ok()?, u32::from_be_bytes(*chunk)))
+}
+
 fn key(space: Keyspace, rest: &[u8]) -> Bytes {
     let mut key = Vec::with_capacity(2 + rest.len());
     key.extend([LAYOUT, space as u8]);
@@ -129,6 +165,7 @@ mod tests {
         assert_eq!(name(258), &b"\x01\x02\0\0\0\0\0\0\x01\x02"[..]);
         assert_eq!(update(1, 2, 3), &b"\x01\x03\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\x03"[..]);
         assert_eq!(snapshot(1, 2, 3), &b"\x01\x04\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\x03"[..]);
+        assert_eq!(tombstone(&doc, 3), &b"\x01\x07a/b\0\0\0\0\x03"[..]);
     }
 
     #[test]
@@ -140,6 +177,9 @@ mod tests {
         assert_eq!(name_number(b"\x01\x02\0"), None);
         assert_eq!(place(&update(7, 8, 9)), Some((8, 9)));
         assert_eq!(place(&update(7, 8, 9)[..21]), None);
+        let doc = DocId::new("a").unwrap();
+        assert_eq!(tombstone_place(&tombstone(&doc, 1)), Some((doc, 1)));
+        assert_eq!(tombstone_place(b"\x01\x07a\0\0\0\0"), None);
     }
 
     #[test]
@@ -157,5 +197,10 @@ mod tests {
         assert!(!range.contains(&catalog(&doc)));
         assert!(range.contains(&catalog(&DocId::new("b!").unwrap())));
         assert!(!range.contains(&name(0)));
+        let longer = DocId::new("b!").unwrap();
+        assert!(tombstone_range(&doc).contains(&tombstone(&doc, u32::MAX)));
+        assert!(!tombstone_range(&doc).contains(&tombstone(&longer, 0)));
+        assert!(tombstones_range(Some(&doc)).contains(&tombstone(&longer, 0)));
+        assert!(!tombstones_range(Some(&doc)).contains(&tombstone(&doc, u32::MAX)));
     }
 }

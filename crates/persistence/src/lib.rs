@@ -39,4 +39,4 @@ pub mod store;
 pub use error::{Damage, EngineError, Fault, OpenError, Place, StoreError};
 pub use local::LocalStore;
 pub use spec::{StoreSpec, StoreSpecError, open};
-pub use store::{Append, Compacted, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored};
+pub use store::{Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored, Swept};

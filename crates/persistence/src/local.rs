@@ -7,10 +7,14 @@
 mod catalog;
 mod chunks;
 mod compaction;
+mod deletion;
 mod recovery;
+mod salvage;
+mod tombstone;
 
 use std::collections::{BTreeMap, btree_map};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use quire_sync_protocol::DocId;
@@ -21,7 +25,9 @@ use crate::engine::{self, Batch, Engine};
 use crate::error::{Damage, Fault, OpenError, Place, StoreError};
 use crate::keys;
 use crate::record::{self, Kind};
-use crate::store::{Append, Compacted, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored};
+use crate::store::{
+    Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored, Swept,
+};
 
 /// The format of everything below the format record. FORMAT.md describes it.
 const FORMAT: u32 = 1;
@@ -68,7 +74,7 @@ impl<E: Engine> LocalStore<E> {
 
     /// The entry of a document that is about to get its first update, and its name in the batch. `last` is the number that was
     /// given last in this batch.
-    fn create(
+    fn new_entry(
         &self,
         doc: &DocId,
         last: &mut Option<u64>,
@@ -106,8 +112,15 @@ impl<E: Engine> LocalStore<E> {
 
 impl<E: Engine> DocumentStore for LocalStore<E> {
     fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError> {
-        let Some((entry, contents)) = self.contents(doc)? else { return Ok(None) };
+        let Some((entry, contents)) = self.contents(doc)? else {
+            return match self.tombstone(doc)? {
+                Some(_) => Err(StoreError::Deleted { doc: doc.clone() }),
+                None => Ok(None),
+            };
+        };
+        let dead = self.tombstone(doc)?.map(|tombstone| tombstone.clients).unwrap_or_default();
         Ok(Some(Stored {
+            dead,
             epoch: entry.epoch,
             seq: entry.seq,
             snapshot: contents.snapshot,
@@ -126,7 +139,10 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
                 btree_map::Entry::Occupied(found) => found.into_mut(),
                 btree_map::Entry::Vacant(place) => place.insert(match self.catalog_entry(doc)? {
                     Some(entry) => entry,
-                    None => self.create(doc, &mut last_number, &mut changes)?,
+                    None if self.tombstone(doc)?.is_some() => {
+                        return Err(StoreError::Deleted { doc: doc.clone() });
+                    }
+                    None => self.new_entry(doc, &mut last_number, &mut changes)?,
                 }),
             };
             if entry.epoch != *epoch {
@@ -155,6 +171,18 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
     fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError> {
         let _turn = self.compaction_turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.compact_alone(doc)
+    }
+
+    fn create(&self, doc: &DocId) -> Result<Created, StoreError> {
+        self.create_document(doc)
+    }
+
+    fn delete(&self, doc: &DocId, now: SystemTime) -> Result<(), StoreError> {
+        self.delete_document(doc, now)
+    }
+
+    fn sweep(&self, now: SystemTime) -> Result<Swept, StoreError> {
+        self.sweep_dead(now)
     }
 
     fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError> {

@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     Snapshot = 6,
     /// A chunk of a snapshot that is followed by another.
     SnapshotPart = 7,
+    /// The last or only chunk of a tombstone.
+    Tombstone = 8,
+    /// A chunk of a tombstone that is followed by another.
+    TombstonePart = 9,
 }
 
 /// Frames a payload for the key that it will be stored under.

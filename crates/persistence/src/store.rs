@@ -1,9 +1,10 @@
 //! What every store of documents promises.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use quire_sync_protocol::DocId;
+use quire_sync_protocol::{DocId, StateVector};
 
 use crate::error::StoreError;
 
@@ -44,7 +45,8 @@ impl fmt::Display for Epoch {
 pub struct Append {
     /// The document. It comes into being with its first update.
     pub doc: DocId,
-    /// The history that the update builds on: [`Stored::epoch`], or [`Epoch::FIRST`] if there was nothing to load.
+    /// The history that the update builds on: [`Stored::epoch`], or [`Epoch::FIRST`] if there was nothing to load. A document
+    /// that was deleted takes none before it is made anew.
     pub epoch: Epoch,
     /// A v1 update. The store does not look inside; see [`DocumentStore::compact`] for what follows if it is none.
     pub update: Bytes,
@@ -61,6 +63,9 @@ pub struct Stored {
     pub snapshot: Option<Bytes>,
     /// The updates since then, as they were appended and in that order.
     pub updates: Vec<Bytes>,
+    /// For each client that wrote in an earlier epoch, which was deleted, the clock behind the last it wrote there. What such
+    /// a client brings belongs to that epoch. Empty if no deletion is remembered.
+    pub dead: StateVector,
 }
 
 /// What the catalog says about one document. Reading it touches neither snapshot nor log.
@@ -104,6 +109,24 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
+/// What became of an attempt to make a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// The document's epoch.
+    pub epoch: Epoch,
+    /// It was not there before.
+    pub is_new: bool,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Deleted documents of which there still were bytes.
+    pub purged: u64,
+    /// Tombstones that were old enough to go.
+    pub expired: u64,
+}
+
 /// A durable store of documents: per document a log of updates and at most one snapshot of everything before it.
 ///
 /// Every call blocks, most of them on a device: call from a thread that may. All calls may run at the same time from
@@ -114,7 +137,7 @@ pub struct Compacted {
 /// store as a whole (device full, device broken). After the latter every call may simply be tried again: the
 /// store recovers without being reopened when the cause is gone.
 pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
-    /// Everything stored of this document; `None` if nothing ever was.
+    /// Everything stored of this document; `None` if nothing ever was, [`StoreError::Deleted`] if it was deleted.
     ///
     /// Damage (a record that does not match its checksum, a missing one) is [`StoreError::Damaged`], never an empty or a
     /// shortened document, and the bytes stay as they are.
@@ -136,7 +159,22 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// copies of the document; one compaction runs at a time.
     fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError>;
 
-    /// What the catalog says about this document; `None` if nothing of it was ever stored.
+    /// Makes an empty document, if there is none of this name. One that was deleted is made anew, in the next epoch. Durable
+    /// when this returns.
+    fn create(&self, doc: &DocId) -> Result<Created, StoreError>;
+
+    /// Deletes a document, damaged or not. It is gone for good when this returns, and takes no appends any more. A tombstone keeps its
+    /// epoch, and which clients wrote in it, for 30 days from `now` on.
+    ///
+    /// Its bytes have gone as well when this returns; what an error or the end of the process has left of them goes with the
+    /// next [`Self::sweep`]. Waits for a compaction that is running, but holds up nobody else.
+    fn delete(&self, doc: &DocId, now: SystemTime) -> Result<(), StoreError>;
+
+    /// Lets go of what is left of deleted documents: bytes that an interrupted deletion has left, and tombstones older than 30
+    /// days. To be called now and then.
+    fn sweep(&self, now: SystemTime) -> Result<Swept, StoreError>;
+
+    /// What the catalog says about this document; `None` if it is not stored.
     fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError>;
 
     /// At most `limit` documents in the byte order of their names, starting behind `after`. Fewer than `limit` means that

@@ -13,6 +13,7 @@ use crate::record::{self, Kind};
 pub(super) enum Payload {
     Update,
     Snapshot,
+    Tombstone,
 }
 
 impl Payload {
@@ -21,6 +22,7 @@ impl Payload {
         match self {
             Self::Update => [Kind::UpdatePart, Kind::Update],
             Self::Snapshot => [Kind::SnapshotPart, Kind::Snapshot],
+            Self::Tombstone => [Kind::TombstonePart, Kind::Tombstone],
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Contents {
 impl<E: Engine> LocalStore<E> {
     /// The document's entry and contents; `None` if it was never stored.
     ///
-    /// A compaction may replace the snapshot and shorten the log while this reads them. The entry tells: if it has moved on
+    /// A compaction may replace the snapshot and shorten the log while this reads them, and a deletion may take both. The entry tells: if it has moved on
     /// when something is found missing, reading starts again with the new one. Each round needs another whole compaction, so
     /// there are few.
     pub(super) fn contents(&self, doc: &DocId) -> Result<Option<(CatalogEntry, Contents)>, StoreError> {
@@ -37,8 +37,9 @@ impl<E: Engine> LocalStore<E> {
                 Ok(contents) => return Ok(Some((entry, contents))),
                 Err(error) => error,
             };
+            // Without an entry it has been deleted meanwhile.
             let moved_on = matches!(error, StoreError::Damaged { .. })
-                && self.catalog_entry(doc)?.is_some_and(|now| {
+                && self.catalog_entry(doc)?.is_none_or(|now| {
                     (now.number, now.epoch, now.snapshot) != (entry.number, entry.epoch, entry.snapshot)
                 });
             if !moved_on {

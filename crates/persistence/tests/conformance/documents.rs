@@ -4,6 +4,7 @@ use std::thread;
 
 use bytes::Bytes;
 use quire_persistence::{Append, DocumentInfo, DocumentStore, Epoch, Seq, StoreError, Stored};
+use quire_sync_protocol::StateVector;
 
 use crate::homes::Home;
 use crate::updates::{append, doc};
@@ -25,7 +26,8 @@ pub(crate) fn updates_come_back_in_order(home: &impl Home) {
     // The same bytes twice are two updates.
     assert_eq!(store.append(&[append("a", "3")]).unwrap(), [Seq(4)]);
     let updates = ["1", "2", "3", "3"].map(Bytes::from).to_vec();
-    let expected = Some(Stored { epoch: Epoch::FIRST, seq: Seq(4), snapshot: None, updates });
+    let dead = StateVector::default();
+    let expected = Some(Stored { epoch: Epoch::FIRST, seq: Seq(4), snapshot: None, updates, dead });
     assert_eq!(store.load(&doc("a")).unwrap(), expected);
     drop(store);
 

@@ -8,6 +8,7 @@
 mod compaction;
 mod copies;
 mod damage;
+mod deletion;
 mod documents;
 mod faults;
 mod fixture;
@@ -49,6 +50,13 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory]:
     crate::damage::a_damaged_entry_costs_its_own_line as a_damaged_entry_costs_its_own_line,
     crate::damage::a_store_without_its_format_is_not_new as a_store_without_its_format_is_not_new,
     crate::damage::a_later_format_is_refused as a_later_format_is_refused,
+    crate::deletion::a_deleted_document_leaves_a_tombstone_and_nothing_else as a_deleted_document_leaves_a_tombstone_and_nothing_else,
+    crate::deletion::a_document_made_anew_knows_who_wrote_in_the_dead_one as a_document_made_anew_knows_who_wrote_in_the_dead_one,
+    crate::deletion::what_is_not_there_cannot_be_deleted as what_is_not_there_cannot_be_deleted,
+    crate::deletion::a_number_that_is_given_again_is_nobody_elses as a_number_that_is_given_again_is_nobody_elses,
+    crate::deletion::a_tombstone_stands_for_thirty_days as a_tombstone_stands_for_thirty_days,
+    crate::deletion::a_damaged_document_can_be_deleted as a_damaged_document_can_be_deleted,
+    crate::deletion::a_damaged_tombstone_costs_its_own_document as a_damaged_tombstone_costs_its_own_document,
 );
 
 over_engines!([on_redb = Redb, on_sled = Sled]:

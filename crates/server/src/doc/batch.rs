@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{DocId, Message, Output, Room, RoomEvent, SessionId, To};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::counters::Counters;
 use super::directory::Shared;
-use super::error::{CloseReason, JoinError};
+use super::error::{ChangeError, CloseReason, JoinError};
 use super::fanout::Fanout;
 use super::handle::Seat;
 use super::ledger::Ledger;
@@ -29,6 +29,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// One command that waits for nothing.
+    pub(crate) fn of(command: Command) -> Self {
+        Self { commands: vec![command], is_gated: false }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.commands.len()
     }
@@ -44,6 +49,8 @@ pub(crate) struct Desk {
     ledger: Ledger,
     /// Commands put aside. Those that bring content hold mailbox space, the others' senders wait or are gone.
     aside: VecDeque<Command>,
+    /// Who has asked for the document to be deleted.
+    deletions: Vec<oneshot::Sender<Result<(), ChangeError>>>,
 }
 
 impl Desk {
@@ -59,13 +66,14 @@ impl Desk {
             fanout: Fanout::new(shared.config.outbox_bytes, Arc::clone(&shared.counters)),
             ledger: Ledger::new(log),
             aside: VecDeque::new(),
+            deletions: Vec::new(),
             shared: Arc::clone(shared),
         }
     }
 
     /// A room was loaded, from this many updates. If they may be many or large for a log, the compactor has a look: the
     /// document may have been stored by a life that did not come to it.
-    pub(crate) fn restart(&mut self, epoch: Epoch, seq: Seq, bytes: usize, updates: usize) {
+    pub(crate) fn restart(&mut self, epoch: Epoch, seq: Option<Seq>, bytes: usize, updates: usize) {
         self.ledger.restart(epoch, seq, bytes);
         let policy = &self.shared.config.compaction;
         if updates as u64 > policy.updates || updates > 1 && bytes as u64 > policy.bytes {
@@ -120,6 +128,8 @@ impl Desk {
             Command::Leave { .. }
             | Command::SetAccess { .. }
             | Command::Apply { .. }
+            | Command::Made
+            | Command::Delete { .. }
             | Command::Durable(_) => 0,
         };
         batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
@@ -193,14 +203,21 @@ impl Desk {
                 }
             }
             Command::Apply { update, space: _space, reply } => {
+                if room.is_of_dead_epoch(&update) {
+                    // The caller may have gone.
+                    let _ = reply.send(Err(JoinError::DeadEpoch));
+                    return;
+                }
                 let ticket = room.handle_update(&update, now);
                 self.ledger.wait(ticket, reply);
             }
-            Command::Snapshot { reply } => {
+            Command::Snapshot { known, reply } => {
                 let is_known = self.ledger.is_known();
                 // The caller may have gone.
-                let _ = reply.send(is_known.then(|| room.replica().encode()));
+                let _ = reply.send(is_known.then(|| room.replica().diff(&known)));
             }
+            Command::Made => self.ledger.note_stored(),
+            Command::Delete { reply } => self.deletions.push(reply),
             Command::Durable(durable) => {
                 self.ledger.settle(durable);
                 room.handle_stored(durable.ticket, now);
@@ -228,6 +245,13 @@ impl Desk {
                 }
                 // There are no other nodes.
                 Output::Publish { update: _ } => {}
+                Output::Event(RoomEvent::OfDeadEpoch(session)) => {
+                    Counters::add(&self.shared.counters.edits_refused, 1);
+                    tracing::warn!(doc = %self.doc, %session, "a client brings a deleted document of the same name");
+                    if self.fanout.close(session, CloseReason::DeadEpoch) {
+                        room.handle_disconnect(session, now);
+                    }
+                }
                 Output::Event(event) => self.note(event),
             }
         }
@@ -268,6 +292,8 @@ impl Desk {
                 Counters::add(&counters.resyncs, 1);
                 tracing::debug!(doc = %self.doc, %session, "an outbox was full, a diff will make up for it");
             }
+            // Dealt with where it comes out: it ends the session.
+            RoomEvent::OfDeadEpoch(_) => {}
         }
     }
 
@@ -275,13 +301,17 @@ impl Desk {
     pub(crate) fn defer(&mut self, command: Command) {
         match command {
             Command::Durable(durable) => self.ledger.settle(durable),
-            command @ (Command::Join { .. } | Command::Apply { .. } | Command::Snapshot { .. }) => {
+            command @ (Command::Join { .. }
+            | Command::Apply { .. }
+            | Command::Snapshot { .. }
+            | Command::Delete { .. }) => {
                 self.aside.push_back(command);
             }
             Command::Deliver { .. }
             | Command::SetAccess { .. }
             | Command::Written { .. }
-            | Command::Leave { .. } => {}
+            | Command::Leave { .. }
+            | Command::Made => {}
         }
     }
 
@@ -292,10 +322,18 @@ impl Desk {
             // Who asked may have gone.
             Command::Join { reply, .. } => drop(reply.send(Err(reason))),
             Command::Apply { reply, .. } => drop(reply.send(Err(reason))),
+            Command::Delete { reply } => drop(reply.send(Err(match reason {
+                JoinError::Deleted => ChangeError::Deleted,
+                JoinError::Draining => ChangeError::Draining,
+                JoinError::Rebuilding | JoinError::Quarantined | JoinError::DeadEpoch => {
+                    ChangeError::Internal
+                }
+            }))),
             // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
             Command::Snapshot { .. }
             | Command::Deliver { .. }
             | Command::SetAccess { .. }
+            | Command::Made
             | Command::Written { .. }
             | Command::Leave { .. } => {}
         }
@@ -314,6 +352,24 @@ impl Desk {
     pub(crate) fn retire(&mut self) {
         if self.ledger.compaction_at().is_some() {
             self.shared.compactor.ask(&self.doc);
+        }
+    }
+
+    /// Keeps a command for later: it comes after those that were put aside before.
+    pub(crate) fn put_aside(&mut self, command: Command) {
+        self.aside.push_back(command);
+    }
+
+    /// Whether somebody has asked for the document to be deleted.
+    pub(crate) fn is_to_be_deleted(&self) -> bool {
+        !self.deletions.is_empty()
+    }
+
+    /// Tells all who have asked for the deletion what came of it.
+    pub(crate) fn answer_deletions(&mut self, outcome: &Result<(), ChangeError>) {
+        for reply in self.deletions.drain(..) {
+            // Who asked may have gone.
+            let _ = reply.send(outcome.clone());
         }
     }
 
@@ -351,6 +407,8 @@ fn brings_content(command: &Command) -> bool {
         | Command::SetAccess { .. }
         | Command::Written { .. }
         | Command::Snapshot { .. }
+        | Command::Made
+        | Command::Delete { .. }
         | Command::Durable(_) => false,
     }
 }
@@ -363,6 +421,8 @@ fn content_bytes(command: &Command) -> usize {
         | Command::Written { .. }
         | Command::Leave { .. }
         | Command::Snapshot { .. }
+        | Command::Made
+        | Command::Delete { .. }
         | Command::Durable(_) => 0,
     }
 }

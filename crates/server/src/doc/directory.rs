@@ -15,20 +15,21 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use quire_persistence::DocumentStore;
-use quire_sync_protocol::{DocId, Replica, SessionId, Update};
+use quire_persistence::{Created, DocumentStore, Listed};
+use quire_sync_protocol::{DocId, Replica, SessionId, StateVector, Update};
 use tokio::sync::{Notify, watch};
 
 use super::config::DirectoryConfig;
 use super::counters::Counters;
-use super::error::OpenError;
+use super::error::{ChangeError, OpenError};
 use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::task::Task;
-use crate::store::StoreStatus;
 use crate::store::compactor::Compactor;
 use crate::store::reader::{Content, Reader};
+use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
+use crate::store::{Compactions, StoreStatus};
 
 /// Finds or loads documents. Cheap to clone; all clones are the same directory.
 #[derive(Clone, Debug)]
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Writer,
     pub(crate) reader: Reader,
     pub(crate) compactor: Compactor,
+    pub(crate) upkeep: Upkeep,
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
     table: Mutex<Table>,
@@ -69,8 +71,14 @@ struct Table {
 
 #[derive(Debug)]
 enum Entry {
-    Task { mailbox: Mailbox, readiness: watch::Receiver<Readiness>, leases: Arc<AtomicUsize> },
+    Task {
+        mailbox: Mailbox,
+        readiness: watch::Receiver<Readiness>,
+        leases: Arc<AtomicUsize>,
+    },
     Quarantined,
+    /// It is not in memory, and nobody is to load it until something has been done to it in the store.
+    Held,
 }
 
 /// How far a document task is with its first load.
@@ -92,6 +100,7 @@ impl Directory {
                 config.compaction.clone(),
                 Arc::clone(&counters),
             )?,
+            upkeep: Upkeep::new(Arc::clone(&store)),
             reader: Reader::new(store, config.loads),
             config,
             counters,
@@ -116,20 +125,82 @@ impl Directory {
     /// The document's whole content, from memory or else from the store; `None` if it was never stored. Keeps nothing in
     /// memory that was not there. A quarantined document can be read so. Cancel safe.
     pub async fn snapshot(&self, doc: &DocId) -> Result<Option<Update>, OpenError> {
+        self.diff(doc, StateVector::default()).await
+    }
+
+    /// What somebody at this state vector lacks of the document; otherwise like [`Self::snapshot`].
+    pub async fn diff(&self, doc: &DocId, known: StateVector) -> Result<Option<Update>, OpenError> {
         if let Some((handle, readiness)) = self.shared.find(doc)? {
             first_load(readiness).await?;
-            if let Ok(snapshot) = handle.snapshot().await {
-                return Ok(snapshot);
+            if let Ok(diff) = handle.diff(known.clone()).await {
+                return Ok(diff);
             }
         }
-        let encode = |content: Content| {
+        let encode = move |content: Content| {
             let mut replica = Replica::new();
             for update in &content.updates {
                 replica.insert(update);
             }
-            (!content.updates.is_empty()).then(|| replica.encode())
+            content.exists.then(|| replica.diff(&known))
         };
         Ok(self.shared.reader.load(doc.clone(), encode).await?)
+    }
+
+    /// Makes an empty document if there is none of this name; one that was deleted, anew. Durable when this returns.
+    pub async fn create(&self, doc: &DocId) -> Result<Created, ChangeError> {
+        if self.shared.lock().draining {
+            return Err(ChangeError::Draining);
+        }
+        let created = self.shared.upkeep.create(doc.clone()).await?;
+        // Whoever is in a document that nobody has written in is in this one from now on.
+        if let Ok(Some((handle, _))) = self.shared.find(doc) {
+            handle.note_made();
+        }
+        Ok(created)
+    }
+
+    /// At most `limit` stored documents whose names begin with `prefix`, in the byte order of their names, behind `after`.
+    pub async fn list(
+        &self,
+        prefix: Option<DocId>,
+        after: Option<DocId>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, ChangeError> {
+        self.shared.upkeep.list(prefix, after, limit).await
+    }
+
+    /// Replaces the log of one document by a snapshot, however short it is.
+    pub async fn compact(&self, doc: &DocId) -> Result<Compactions, ChangeError> {
+        self.shared.upkeep.compact(doc.clone()).await
+    }
+
+    /// The same for all documents, one after another. If cancelled, it ends after the present one.
+    pub async fn compact_all(&self) -> Result<Compactions, ChangeError> {
+        let draining = self.shared.draining.subscribe();
+        self.shared.upkeep.compact_all(|| !*draining.borrow()).await
+    }
+
+    /// Deletes a document, be it damaged or quarantined. When this returns it is gone from the store, and its editors are told
+    /// ([`CloseReason::Deleted`](super::CloseReason::Deleted)). If cancelled, it may or may not be deleted.
+    pub async fn delete(&self, doc: &DocId) -> Result<(), ChangeError> {
+        match self.shared.find_or_insert(doc) {
+            Ok((handle, readiness)) => match first_load(readiness).await {
+                Ok(()) => return handle.delete().await,
+                Err(OpenError::Damaged(_)) => {}
+                Err(error) => return Err(error.into()),
+            },
+            Err(OpenError::Quarantined) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let hold = Hold::take(&self.shared, doc).ok_or(ChangeError::Internal)?;
+        // A task of its own, so that the hold lasts as long as the deletion.
+        let deleting = tokio::spawn(async move {
+            hold.shared.upkeep.delete(hold.doc.clone()).await?;
+            tracing::info!(doc = %hold.doc, "deleted, although it could not be served");
+            hold.release();
+            Ok(())
+        });
+        deleting.await.unwrap_or(Err(ChangeError::Internal))
     }
 
     /// Whether edits are being stored.
@@ -236,10 +307,50 @@ impl Table {
         match self.entries.get(doc) {
             None => Ok(None),
             Some(Entry::Quarantined) => Err(OpenError::Quarantined),
+            // Another attempt, in a moment, finds what came of it.
+            Some(Entry::Held) => Err(OpenError::Internal),
             Some(Entry::Task { mailbox, readiness, leases }) => {
                 let handle = DocHandle::new(mailbox.clone(), Lease::new(leases));
                 Ok(Some((handle, readiness.clone())))
             }
+        }
+    }
+}
+
+/// Keeps everybody from loading a document that is in memory in no way. Dropping it puts back what was there.
+#[derive(Debug)]
+struct Hold {
+    shared: Arc<Shared>,
+    doc: DocId,
+    was_quarantined: bool,
+}
+
+impl Hold {
+    /// `None` if somebody loads the document, or holds it.
+    fn take(shared: &Arc<Shared>, doc: &DocId) -> Option<Self> {
+        let mut table = shared.lock();
+        let was_quarantined = match table.entries.get(doc) {
+            None => false,
+            Some(Entry::Quarantined) => true,
+            Some(Entry::Task { .. } | Entry::Held) => return None,
+        };
+        table.entries.insert(doc.clone(), Entry::Held);
+        Some(Self { shared: Arc::clone(shared), doc: doc.clone(), was_quarantined })
+    }
+
+    /// Ends it: the document was deleted, and nothing speaks against another of the name.
+    fn release(mut self) {
+        self.was_quarantined = false;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut table = self.shared.lock();
+        if self.was_quarantined {
+            table.entries.insert(self.doc.clone(), Entry::Quarantined);
+        } else {
+            table.entries.remove(&self.doc);
         }
     }
 }
@@ -262,7 +373,7 @@ impl Place {
         let mut table = self.shared.lock();
         let wanted = match table.entries.get(&self.doc) {
             Some(Entry::Task { leases, .. }) => leases.load(Ordering::Acquire) > 0 || !mailbox_is_empty(),
-            Some(Entry::Quarantined) | None => false,
+            Some(Entry::Quarantined | Entry::Held) | None => false,
         };
         if !wanted {
             table.entries.remove(&self.doc);

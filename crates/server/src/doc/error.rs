@@ -1,5 +1,7 @@
 //! Why a document turns somebody away.
 
+use quire_persistence::StoreError;
+
 use crate::store::reader::LoadError;
 
 /// Why a document ended a session.
@@ -11,6 +13,10 @@ pub enum CloseReason {
     Rebuilding,
     /// The document met an error of ours twice and is closed to editors until the server restarts (1011).
     Quarantined,
+    /// The document was deleted (4404).
+    Deleted,
+    /// The client holds a document of the same name that was deleted (4409).
+    DeadEpoch,
 }
 
 /// Why a document could not be opened.
@@ -25,6 +31,9 @@ pub enum OpenError {
     /// The document met an error of ours twice and is closed to editors until the server restarts.
     #[error("the document is quarantined after repeated internal errors")]
     Quarantined,
+    /// The document was deleted, and has not been made anew.
+    #[error("the document was deleted")]
+    Deleted,
     /// The server is going down.
     #[error("the server is going down")]
     Draining,
@@ -38,6 +47,7 @@ impl From<LoadError> for OpenError {
         match error {
             LoadError::Unavailable(reason) => Self::Unavailable(reason),
             LoadError::Damaged(reason) => Self::Damaged(reason),
+            LoadError::Deleted => Self::Deleted,
             LoadError::Panicked => Self::Internal,
         }
     }
@@ -52,9 +62,65 @@ pub enum JoinError {
     /// The document met an error of ours twice and is closed to editors until the server restarts.
     #[error("the document is quarantined after repeated internal errors")]
     Quarantined,
+    /// The document was deleted meanwhile.
+    #[error("the document was deleted")]
+    Deleted,
+    /// The update belongs to a document of the same name that was deleted.
+    #[error("the update belongs to a document of the same name that was deleted")]
+    DeadEpoch,
     /// The server is going down.
     #[error("the server is going down")]
     Draining,
+}
+
+/// Why a document was not deleted, or not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// There is none of this name.
+    #[error("the document does not exist")]
+    Unknown,
+    /// It was deleted before.
+    #[error("the document was deleted")]
+    Deleted,
+    /// What is stored under the name is damaged. The text is for operators.
+    #[error("the document's stored data is damaged: {0}")]
+    Damaged(String),
+    /// The store takes no changes at present; another attempt may succeed. The text is for operators.
+    #[error("the store takes no changes: {0}")]
+    Unavailable(String),
+    /// The server is going down.
+    #[error("the server is going down")]
+    Draining,
+    /// An error of ours. Another attempt may succeed.
+    #[error("changing the document met an internal error")]
+    Internal,
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { .. } => Self::Unknown,
+            StoreError::Deleted { .. } => Self::Deleted,
+            StoreError::Engine(_) => Self::Unavailable(error.to_string()),
+            StoreError::Damaged { .. }
+            | StoreError::StaleEpoch { .. }
+            | StoreError::NotAnUpdate { .. }
+            | StoreError::SnapshotDiffers { .. } => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<OpenError> for ChangeError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Unavailable(reason) => Self::Unavailable(reason),
+            OpenError::Damaged(reason) => Self::Damaged(reason),
+            OpenError::Deleted => Self::Deleted,
+            OpenError::Draining => Self::Draining,
+            // One that is being deleted, or was quarantined a moment ago, is told apart by another attempt.
+            OpenError::Quarantined | OpenError::Internal => Self::Internal,
+        }
+    }
 }
 
 /// The document has ended this session; [`Seat::next`](super::Seat::next) tells why.

@@ -90,6 +90,14 @@ impl Fanout {
         self.contains(session) && self.refused.insert(session)
     }
 
+    /// Ends one session. `false` if it was not there.
+    pub(crate) fn close(&mut self, session: SessionId, reason: CloseReason) -> bool {
+        self.refused.remove(&session);
+        let closed = self.outboxes.remove(&session).map(|reader| reader.outbox.close(reason)).is_some();
+        Counters::sub(&self.counters.sessions, usize::from(closed));
+        closed
+    }
+
     /// Ends all sessions.
     pub(crate) fn close_all(&mut self, reason: CloseReason) {
         Counters::sub(&self.counters.sessions, self.outboxes.len());

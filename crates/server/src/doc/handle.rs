@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{Access, Message, SessionId, SessionSetup, Update};
+use quire_sync_protocol::{Access, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::oneshot;
 
-use super::error::{JoinError, SeatClosed};
+use super::error::{ChangeError, JoinError, SeatClosed};
 use super::mailbox::{Command, Mailbox, message_bytes};
 use crate::outbox::{Outbox, Outgoing};
 
@@ -57,9 +57,20 @@ impl DocHandle {
         self.ask(|reply| Command::Apply { update, space, reply }).await.unwrap_or(Err(JoinError::Rebuilding))
     }
 
-    /// Everything the document holds; `None` if it was never stored.
-    pub(crate) async fn snapshot(&self) -> Result<Option<Update>, JoinError> {
-        self.ask(|reply| Command::Snapshot { reply }).await.ok_or(JoinError::Rebuilding)
+    /// What somebody at this state vector lacks; `None` if the document was never stored.
+    pub(crate) async fn diff(&self, known: StateVector) -> Result<Option<Update>, JoinError> {
+        self.ask(|reply| Command::Snapshot { known, reply }).await.ok_or(JoinError::Rebuilding)
+    }
+
+    /// Tells that the document is stored, be it empty.
+    pub(crate) fn note_made(&self) {
+        // A task that is gone needs no telling.
+        let _ = self.mailbox.send(Command::Made);
+    }
+
+    /// Deletes the document; returns when it is gone from the store and its editors are told.
+    pub(crate) async fn delete(&self) -> Result<(), ChangeError> {
+        self.ask(|reply| Command::Delete { reply }).await.unwrap_or(Err(ChangeError::Internal))
     }
 
     /// `None` if the task has dropped the reply, which only an error of ours makes it do.

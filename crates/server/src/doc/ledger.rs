@@ -20,6 +20,8 @@ pub(crate) struct Ledger {
     durable: Ticket,
     /// The last place in the stored log that is known.
     seq: Seq,
+    /// The document was stored, be it empty, when it was loaded.
+    was_stored: bool,
     /// About the size of the document, in bytes: what was loaded and appended.
     bytes: usize,
     /// Replies due when an append is durable.
@@ -44,17 +46,24 @@ impl Ledger {
             appended: Ticket::default(),
             durable: Ticket::default(),
             seq: Seq::default(),
+            was_stored: false,
             bytes: 0,
             waiting: Vec::new(),
             compaction: Compaction::NoNeed,
         }
     }
 
-    /// A room was loaded. Nothing of a former one is unsettled.
-    pub(crate) fn restart(&mut self, epoch: Epoch, seq: Seq, bytes: usize) {
+    /// A room was loaded; without a seq it was never stored. Nothing of a former one is unsettled.
+    pub(crate) fn restart(&mut self, epoch: Epoch, seq: Option<Seq>, bytes: usize) {
         debug_assert!(self.is_settled(), "the tickets of two rooms would be confused");
         (self.appended, self.durable) = (Ticket::default(), Ticket::default());
-        (self.epoch, self.seq, self.bytes) = (epoch, seq, bytes);
+        (self.epoch, self.seq, self.bytes) = (epoch, seq.unwrap_or_default(), bytes);
+        self.was_stored = seq.is_some();
+    }
+
+    /// The document has been made in the store.
+    pub(crate) fn note_stored(&mut self) {
+        self.was_stored = true;
     }
 
     /// Hands an append to the writer.
@@ -109,7 +118,7 @@ impl Ledger {
 
     /// Whether anything was ever stored, or is about to be.
     pub(crate) fn is_known(&self) -> bool {
-        self.seq > Seq::default() || self.appended > Ticket::default()
+        self.was_stored || self.seq > Seq::default() || self.appended > Ticket::default()
     }
 
     /// Whether so much waits for the store that no more edits should be taken.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Loading --> Idle <--> Active        from any of Loading, Idle, Active, Retiring:
-//!    |         |          ^             Drain    -> Draining -> Gone
+//!    |         |          ^             Deleted
+//!    |         |          |             Drain    -> Draining -> Gone
 //!    v         v          |             Panicked -> Rebuilding -> Loading   (the first time)
 //!  Failed    Retiring ----+                      -> Failed(Quarantined)     (the second time)
 //!              |
@@ -10,7 +11,7 @@
 //!             Gone
 //! ```
 //!
-//! The document stays in the directory until `Gone` or `Failed`. In `Retiring` and `Rebuilding` everything is made
+//! The document stays in the directory until `Gone`, `Deleted` or `Failed`. In `Retiring` and `Rebuilding` everything is made
 //! durable first: whoever loads it next finds all of it in the store.
 
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub(crate) enum Phase {
     Rebuilding,
     /// It cannot be served.
     Failed(Failure),
+    /// It was deleted: its sessions end, and it leaves memory.
+    Deleted,
     /// It is no longer in memory.
     Gone,
 }
@@ -71,6 +74,8 @@ pub(crate) enum Event {
     Wanted,
     /// An error of ours.
     Panicked,
+    /// It is gone from the store.
+    Deleted,
     /// The server goes down.
     Drain,
 }
@@ -98,8 +103,8 @@ impl Life {
     pub(crate) fn on(self, event: Event, now: Instant) -> Self {
         let idle = |pause| Phase::Idle { until: now + pause };
         let phase = match (self.phase, event) {
-            // These two end in themselves.
-            (phase @ (Phase::Gone | Phase::Failed(_)), _) => phase,
+            // These end in themselves.
+            (phase @ (Phase::Gone | Phase::Deleted | Phase::Failed(_)), _) => phase,
 
             (Phase::Loading, Event::Loaded) => idle(self.idle),
             (Phase::Loading, Event::LoadFailed(error)) => Phase::Failed(Failure::Load(error)),
@@ -116,6 +121,7 @@ impl Life {
             (phase @ (Phase::Draining | Phase::Rebuilding), Event::Panicked) => phase,
             (_, Event::Panicked) if self.rebuilt => Phase::Failed(Failure::Quarantined),
             (_, Event::Panicked) => return Self { phase: Phase::Rebuilding, rebuilt: true, ..self },
+            (_, Event::Deleted) => Phase::Deleted,
             (_, Event::Drain) => Phase::Draining,
 
             (phase, _) => phase,
@@ -171,6 +177,10 @@ mod tests {
             (Phase::Draining, Event::Occupied, Phase::Draining),
             (Phase::Draining, Event::Panicked, Phase::Draining),
             (Phase::Gone, Event::Occupied, Phase::Gone),
+            (Phase::Active, Event::Deleted, Phase::Deleted),
+            (Phase::Idle { until }, Event::Deleted, Phase::Deleted),
+            (Phase::Deleted, Event::Settled, Phase::Deleted),
+            (Phase::Deleted, Event::Drain, Phase::Deleted),
             (failed.clone(), Event::Loaded, failed),
         ];
         for (before, event, after) in table {

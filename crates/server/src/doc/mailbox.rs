@@ -4,15 +4,15 @@
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
 //! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `SetAccess` for a token, one `Durable` for a commit, one
-//! `Snapshot` for a request).
+//! `Snapshot` or `Delete` for a request).
 
 use std::sync::Arc;
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, Update};
+use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::error::JoinError;
+use super::error::{ChangeError, JoinError};
 use super::handle::Seat;
 use crate::store::writer::Durable;
 
@@ -34,8 +34,12 @@ pub(crate) enum Command {
     Leave { session: SessionId, done: Option<oneshot::Sender<()>> },
     /// An update that came without a session. The reply comes when it is durable.
     Apply { update: Update, space: Space, reply: oneshot::Sender<Result<Seq, JoinError>> },
-    /// Encode everything; `None` if the document was never stored.
-    Snapshot { reply: oneshot::Sender<Option<Update>> },
+    /// Encode what somebody at this state vector lacks; `None` if the document was never stored.
+    Snapshot { known: StateVector, reply: oneshot::Sender<Option<Update>> },
+    /// The document has been made in the store, empty, if it was not there.
+    Made,
+    /// Delete the document.
+    Delete { reply: oneshot::Sender<Result<(), ChangeError>> },
     /// From the writer: everything up to here is durable.
     Durable(Durable),
 }

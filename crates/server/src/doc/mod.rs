@@ -26,7 +26,7 @@ mod task;
 pub use config::DirectoryConfig;
 pub use counters::Counters;
 pub use directory::{Directory, Drained};
-pub use error::{CloseReason, JoinError, OpenError, SeatClosed};
+pub use error::{ChangeError, CloseReason, JoinError, OpenError, SeatClosed};
 pub use handle::{DocHandle, Seat};
 pub(crate) use mailbox::message_bytes;
 

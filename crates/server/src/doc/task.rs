@@ -4,6 +4,8 @@
 //! The task is the only owner of the room, so there is no lock around a document. What it does between two awaits is a
 //! [batch](super::batch); this file says when batches run and what follows from them.
 
+mod deletion;
+
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
@@ -16,6 +18,7 @@ use super::directory::{Place, Readiness};
 use super::error::{CloseReason, JoinError, OpenError};
 use super::lifecycle::{Event, Failure, Life, Phase};
 use super::mailbox::{Command, Mailbox};
+use crate::store::reader::LoadError;
 
 /// Work on this many bytes takes long enough (about a millisecond and more) that the runtime should know of it: other
 /// documents' tasks then move to another thread.
@@ -63,12 +66,14 @@ impl Task {
         let config = self.place.shared.config.room.clone();
         let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
             let mut room = Room::new(config);
+            room.load_dead(content.dead);
             let mut bytes = 0;
             for update in &content.updates {
                 room.load(update);
                 bytes += update.bytes().len();
             }
-            (room, content.epoch, content.seq, bytes, content.updates.len())
+            let seq = content.exists.then_some(content.seq);
+            (room, content.epoch, seq, bytes, content.updates.len())
         });
         let outcome = tokio::select! {
             outcome = load => outcome,
@@ -82,7 +87,7 @@ impl Task {
         match outcome {
             Ok((room, epoch, seq, bytes, updates)) => {
                 Counters::add(&self.place.shared.counters.loads, 1);
-                tracing::debug!(%doc, %epoch, %seq, bytes, updates, "loaded");
+                tracing::debug!(%doc, %epoch, ?seq, bytes, updates, "loaded");
                 self.desk.restart(epoch, seq, bytes, updates);
                 self.ready.send_replace(Readiness::Ready);
                 self.advance(Event::Loaded);
@@ -90,7 +95,11 @@ impl Task {
             }
             Err(error) => {
                 Counters::add(&self.place.shared.counters.load_failures, 1);
-                tracing::error!(%doc, ?error, "a document could not be loaded");
+                if error == LoadError::Deleted {
+                    tracing::debug!(%doc, "a deleted document was asked for");
+                } else {
+                    tracing::error!(%doc, ?error, "a document could not be loaded");
+                }
                 let error = OpenError::from(error);
                 // Removed first: whoever hears of the failure and asks again gets another load.
                 self.place.remove();
@@ -126,6 +135,12 @@ impl Task {
                 return;
             };
             timeout = wanted;
+            if self.desk.is_to_be_deleted() {
+                if let Err(error) = self.delete(&mut room).await {
+                    self.desk.answer_deletions(&Err(error));
+                }
+                continue;
+            }
             if !self.commands.is_empty() {
                 // Taking what waits needs no await, so that a busy document would never let others run.
                 tokio::task::yield_now().await;
@@ -179,9 +194,13 @@ impl Task {
     fn turn_all_away(&mut self) {
         let reason = match (&self.life.phase, *self.draining.borrow()) {
             (Phase::Failed(Failure::Quarantined), _) => JoinError::Quarantined,
+            (Phase::Deleted, _) => JoinError::Deleted,
             (_, true) => JoinError::Draining,
             (_, false) => JoinError::Rebuilding,
         };
+        if self.life.phase == Phase::Deleted {
+            self.desk.answer_deletions(&Ok(()));
+        }
         self.commands.close();
         while let Some(command) = self.desk.take_aside().or_else(|| self.commands.try_recv().ok()) {
             self.desk.turn_away(command, reason);
@@ -193,6 +212,7 @@ impl Task {
         let doc = &self.place.doc;
         let reason = match &self.life.phase {
             Phase::Draining => CloseReason::Restart,
+            Phase::Deleted => CloseReason::Deleted,
             Phase::Failed(Failure::Quarantined) => {
                 tracing::error!(%doc, "a second internal error: the document is quarantined, its log stays as it is");
                 self.place.quarantine();

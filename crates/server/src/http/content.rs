@@ -90,11 +90,12 @@ fn request(query: &str) -> Result<ContentRequest, ApiError> {
     }
 }
 
-fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
+pub(super) fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
+        OpenError::Deleted => ApiError::Deleted,
         OpenError::Unavailable(_) | OpenError::Damaged(_) | OpenError::Quarantined | OpenError::Internal => {
-            warn!(%doc, %error, "the content cannot be read");
+            warn!(%doc, %error, "the document cannot be read");
             ApiError::Unavailable
         }
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use quire_sync_protocol::DocIdError;
@@ -29,14 +30,18 @@ pub(crate) enum ApiError {
     TwoNames,
     #[error("a query parameter cannot be understood: {0}")]
     BadQuery(String),
-    #[error("the body cannot be understood: {0}")]
-    BadBody(String),
-    #[error("the body is no Yjs update: {0}")]
-    BadUpdate(String),
     #[error("the request does not say by which host it has found the server")]
     NoHost,
     #[error("the document does not exist")]
     UnknownDocument,
+    #[error("the document was deleted; PUT makes an empty one of the name")]
+    Deleted,
+    #[error("the update is of a document of this name that was deleted")]
+    DeadEpoch,
+    #[error("{0}")]
+    BadBody(String),
+    #[error("the store takes no changes at present; sending this again does no harm")]
+    NotStored,
     #[error("the document has no root of that name")]
     UnknownRoot,
     #[error("{0}")]
@@ -89,9 +94,12 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, "bad_document_name")
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
-            Self::BadBody(_) | Self::NoHost => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::BadUpdate(_) => (StatusCode::BAD_REQUEST, "bad_update"),
+            Self::NoHost => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
+            Self::Deleted => (StatusCode::NOT_FOUND, "deleted"),
+            Self::DeadEpoch => (StatusCode::CONFLICT, "dead_epoch"),
+            Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
+            Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "not_stored"),
             Self::UnknownRoot => (StatusCode::NOT_FOUND, "unknown_root"),
             Self::WrongType(_) => (StatusCode::BAD_REQUEST, "wrong_type"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
@@ -166,8 +174,8 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// An answer that no cache keeps.
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
-    let mut response = Response::new(body.into());
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(body.into().into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

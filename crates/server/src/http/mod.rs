@@ -2,8 +2,10 @@
 //!
 //! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
 
+mod admin;
 mod body;
 mod content;
+mod documents;
 mod error;
 mod health;
 mod pages;
@@ -36,13 +38,14 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     /// What tokens for others are signed with.
     pub(crate) access: Arc<Access>,
-    /// The largest body of a request.
+    /// The most bytes of a request's body.
     pub(crate) max_body: usize,
 }
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     let answers = answers.or(ysweet::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
@@ -61,11 +64,15 @@ fn reading() -> BoxedFilter<()> {
         .boxed()
 }
 
+/// The query string, empty if there is none.
+fn query() -> BoxedFilter<(String,)> {
+    warp::query::raw().or(warp::any().map(String::new)).unify().boxed()
+}
+
 /// Who sends the request, for [`Gate::check`].
 fn caller() -> BoxedFilter<(Caller,)> {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::header::headers_cloned()
-        .and(query)
+        .and(query())
         .and(warp::ext::get::<Peer>())
         .map(|headers: HeaderMap, query: String, Peer(peer)| Caller::new(peer, &headers, &query))
         .boxed()
@@ -77,14 +84,16 @@ fn nothing() -> BoxedFilter<(Response,)> {
         .and(warp::method())
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
-            let reads = pages::exists(path) || health::exists(path) || content::name(path).is_some();
-            let error = match ysweet::methods(path).or(reads.then_some("GET, HEAD")) {
-                Some(allow) if !allow.split(", ").any(|allowed| allowed == method.as_str()) => {
-                    ApiError::MethodNotAllowed { allow }
-                }
-                _ => ApiError::NoSuchPage,
+            let is_read = pages::exists(path) || health::exists(path) || content::name(path).is_some();
+            let allow = if is_read {
+                Some("GET, HEAD").filter(|_| method != Method::GET && method != Method::HEAD)
+            } else {
+                documents::methods(path)
+                    .or_else(|| admin::methods(path))
+                    .or_else(|| ysweet::methods(path))
+                    .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
-            error.into_response()
+            allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
         })
         .boxed()
 }

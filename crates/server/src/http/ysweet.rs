@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, Uri};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use futures_util::Stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quire_sync_protocol::{DocId, Update};
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,9 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-use super::{ApiError, Context, Response, StatusCode, body, caller, error};
+use super::content::not_opened;
+use super::{ApiError, Context, Response, StatusCode, body, caller, documents, error};
 use crate::auth::{Caller, Grant, Right, Scope, TokenClaims, make_token};
-use crate::doc::{JoinError, OpenError};
 use crate::store::StoreStatus;
 use crate::transport;
 
@@ -94,7 +95,6 @@ pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
         .and_then(move |path: FullPath, origin: Option<Origin>, caller: Caller, body| {
             let context = context.clone();
             async move {
-                let body = body::Incoming::new(body);
                 let Some(question) = Question::of(path.as_str()) else {
                     return Err(warp::reject::not_found());
                 };
@@ -110,7 +110,7 @@ async fn answer(
     question: Question<'_>,
     origin: Option<&Origin>,
     caller: &Caller,
-    body: body::Incoming,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, ApiError> {
     match question {
         Question::Ready => Ok(error::json(StatusCode::OK, &Working { ok: true, error: None })),
@@ -128,8 +128,11 @@ async fn answer(
                 Some(name) => DocId::new(&name).map_err(ApiError::BadName)?,
                 None => new_name()?,
             };
-            context.gate.check(caller, &doc, Right::Write).await?;
-            // A document comes into being by its first edit.
+            // Whoever may not make a document may still write the first edit, by which it comes into being.
+            let permit = context.gate.check(caller, &doc, Right::Write).await?;
+            if permit.right() == Right::Admin {
+                documents::made(context, &doc).await?;
+            }
             Ok(error::json(StatusCode::OK, &Created { doc_id: doc.as_str() }))
         }
         Question::Auth(name) => {
@@ -147,11 +150,7 @@ async fn answer(
         Question::Update(name) => {
             let doc = transport::document(name)?;
             context.gate.check(caller, &doc, Right::Write).await?;
-            let update = Update::parse(body.collect(context.max_body).await?)
-                .map_err(|error| ApiError::BadUpdate(error.to_string()))?;
-            let handle = context.directory.open(&doc).await.map_err(|error| not_opened(&doc, &error))?;
-            // The answer comes when it is on the disk.
-            handle.apply(update).await.map_err(|error| not_applied(&doc, error))?;
+            documents::taken(context, &doc, documents::update_in(body, context.max_body).await?).await?;
             Ok(bytes(Bytes::new()))
         }
     }
@@ -167,6 +166,9 @@ async fn client_token(
     origin: &Origin,
 ) -> Result<ClientToken, ApiError> {
     let permit = context.gate.check(caller, doc, Right::Read).await?;
+    if permit.right() == Right::Admin && !documents::is_stored(context, doc).await? {
+        return Err(ApiError::UnknownDocument);
+    }
     let authorization = asked.authorization.unwrap_or(Authorization::Full);
     let token = if permit.identity().subject.is_none() && caller.token.is_none() {
         None
@@ -236,8 +238,10 @@ fn new_name() -> Result<DocId, ApiError> {
 }
 
 /// What a body asks for; nothing is asked for by an empty one.
-async fn question_in<T: for<'a> Deserialize<'a> + Default>(body: body::Incoming) -> Result<T, ApiError> {
-    let body = body.collect(QUESTION_BYTES).await?;
+async fn question_in<T: for<'a> Deserialize<'a> + Default>(
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Result<T, ApiError> {
+    let body = body::read(body, QUESTION_BYTES).await?;
     if body.is_empty() {
         return Ok(T::default());
     }
@@ -250,26 +254,6 @@ fn bytes(body: Bytes) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
-    match error {
-        OpenError::Draining => ApiError::Restarting,
-        OpenError::Unavailable(_) | OpenError::Damaged(_) | OpenError::Quarantined | OpenError::Internal => {
-            warn!(%doc, %error, "the document cannot be opened");
-            ApiError::Unavailable
-        }
-    }
-}
-
-fn not_applied(doc: &DocId, error: JoinError) -> ApiError {
-    match error {
-        JoinError::Draining => ApiError::Restarting,
-        JoinError::Rebuilding | JoinError::Quarantined => {
-            warn!(%doc, %error, "an update was not taken");
-            ApiError::Unavailable
-        }
-    }
 }
 
 #[derive(Serialize)]

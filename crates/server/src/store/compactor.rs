@@ -1,4 +1,5 @@
-//! Compaction in the background: one document at a time, on a thread of its own.
+//! Compaction in the background: one document at a time, on a thread of its own. What is left of deleted documents is swept there
+//! too.
 //!
 //! The thread rests after each document as long as the work took, so that compaction never takes more than half of a
 //! device or a core. Whether a document is due is decided here, from what the catalog says about it
@@ -8,9 +9,9 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use quire_persistence::{Compacted, DocumentInfo, DocumentStore, StoreError};
+use quire_persistence::{Compacted, DocumentInfo, DocumentStore, StoreError, Swept};
 use quire_sync_protocol::DocId;
 
 use crate::doc::Counters;
@@ -20,6 +21,15 @@ const QUEUE: usize = 10_000;
 
 /// The longest rest after a compaction.
 const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// How often what is left of deleted documents is looked for: at the start, and then after this time.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+
+/// What the thread does next.
+enum Work {
+    Compact(DocId),
+    Sweep,
+}
 
 /// When a document's log is to be replaced by a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,8 +147,17 @@ struct Thread {
 
 impl Thread {
     fn run(&self) {
-        while let Some(doc) = self.next() {
+        let mut sweep_at = Instant::now();
+        while let Some(work) = self.next(sweep_at) {
             let begin = Instant::now();
+            let doc = match work {
+                Work::Compact(doc) => doc,
+                Work::Sweep => {
+                    self.sweep();
+                    sweep_at = Instant::now() + SWEEP_EVERY;
+                    continue;
+                }
+            };
             // A panic in here must not end compaction for all documents.
             match panic::catch_unwind(AssertUnwindSafe(|| self.compact(&doc))) {
                 Ok(Ok(None)) => {}
@@ -171,17 +190,32 @@ impl Thread {
         }
     }
 
-    fn next(&self) -> Option<DocId> {
+    fn sweep(&self) {
+        // A panic in here must not end compaction for all documents.
+        match panic::catch_unwind(AssertUnwindSafe(|| self.store.sweep(SystemTime::now()))) {
+            Ok(Ok(Swept { purged: 0, expired: 0 })) => {}
+            Ok(Ok(Swept { purged, expired })) => tracing::info!(purged, expired, "swept deleted documents"),
+            Ok(Err(error)) => tracing::warn!(%error, "deleted documents could not be swept"),
+            Err(_) => tracing::error!("sweeping deleted documents met an internal error"),
+        }
+    }
+
+    fn next(&self, sweep_at: Instant) -> Option<Work> {
         let mut state = self.shared.lock();
         loop {
             if state.stopping {
                 return None;
             }
+            let until_sweep = sweep_at.saturating_duration_since(Instant::now());
+            if until_sweep.is_zero() {
+                return Some(Work::Sweep);
+            }
             if let Some(doc) = state.queue.pop_front() {
                 state.queued.remove(&doc);
-                return Some(doc);
+                return Some(Work::Compact(doc));
             }
-            state = self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.shared.wake.wait_timeout(state, until_sweep);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -1,10 +1,11 @@
-//! Storing off the runtime: one thread writes for all documents, a few read, one compacts.
+//! Storing off the runtime: one thread writes for all documents, a few read, one compacts, and a few do what operators ask for.
 //!
 //! The store blocks on a device, so none of its calls is made on a thread of the runtime.
 
 pub(crate) mod compactor;
 pub(crate) mod reader;
 mod schedule;
+pub(crate) mod upkeep;
 pub(crate) mod writer;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 pub use compactor::CompactionPolicy;
+pub use upkeep::Compactions;
 
 /// Whether edits are being stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

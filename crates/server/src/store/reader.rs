@@ -6,15 +6,19 @@
 use std::sync::Arc;
 
 use quire_persistence::{DocumentStore, Epoch, Seq, StoreError};
-use quire_sync_protocol::{DocId, Update};
+use quire_sync_protocol::{DocId, StateVector, Update};
 use tokio::sync::Semaphore;
 
 /// What is stored of a document, walked from end to end. Nothing at all if it was never stored.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) epoch: Epoch,
+    /// Whether it is stored, be it empty.
+    pub(crate) exists: bool,
     /// The last update contained; 0 if there is none.
     pub(crate) seq: Seq,
+    /// Who wrote in documents of the same name that were deleted.
+    pub(crate) dead: StateVector,
     /// The snapshot and the updates after it.
     pub(crate) updates: Vec<Update>,
 }
@@ -26,6 +30,8 @@ pub(crate) enum LoadError {
     Unavailable(String),
     /// What is stored is not what was written.
     Damaged(String),
+    /// It was deleted, and has not been made anew.
+    Deleted,
     /// The code that loads panicked.
     Panicked,
 }
@@ -64,7 +70,16 @@ impl Reader {
 fn content(store: &dyn DocumentStore, doc: &DocId) -> Result<Content, LoadError> {
     let stored = match store.load(doc) {
         Ok(Some(stored)) => stored,
-        Ok(None) => return Ok(Content { epoch: Epoch::FIRST, seq: Seq::default(), updates: Vec::new() }),
+        Ok(None) => {
+            return Ok(Content {
+                epoch: Epoch::FIRST,
+                exists: false,
+                seq: Seq::default(),
+                dead: StateVector::default(),
+                updates: Vec::new(),
+            });
+        }
+        Err(StoreError::Deleted { .. }) => return Err(LoadError::Deleted),
         Err(error @ StoreError::Engine(_)) => return Err(LoadError::Unavailable(error.to_string())),
         Err(error) => return Err(LoadError::Damaged(error.to_string())),
     };
@@ -72,5 +87,5 @@ fn content(store: &dyn DocumentStore, doc: &DocId) -> Result<Content, LoadError>
     let updates = updates.collect::<Result<_, _>>().map_err(|error| {
         LoadError::Damaged(format!("document {:?} holds something that is no update: {error}", doc.as_str()))
     })?;
-    Ok(Content { epoch: stored.epoch, seq: stored.seq, updates })
+    Ok(Content { epoch: stored.epoch, exists: true, seq: stored.seq, dead: stored.dead, updates })
 }

@@ -1,8 +1,8 @@
 //! Why the server closes a connection, and what it says then.
 //!
-//! Every close code that the server sends stands here and nowhere else. Codes from 4400 to 4499 would tell y-websocket 3
-//! never to come back, so they are for what no new attempt can cure; a client returns after every other one. To a
-//! Hocuspocus client, whose connection carries several documents, one document is closed with the reason alone.
+//! Every close code that the server sends stands here and nowhere else. Codes from 4400 to 4499 tell y-websocket 3
+//! never to come back, so they are for what no new attempt can cure; a client returns after every other one.
+//! To a Hocuspocus client, whose connection carries several documents, one document is closed with the reason alone.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -41,6 +41,10 @@ pub(crate) enum Close {
     Unauthorized,
     /// 4403: the client has no right on the document.
     Forbidden,
+    /// 4404: the document was deleted.
+    Deleted,
+    /// 4409: the client holds a document of the same name that was deleted.
+    DeadEpoch,
 }
 
 /// A reason has at most this many bytes: what a close frame holds beside the code.
@@ -60,6 +64,8 @@ impl Close {
             Self::NoToken => 4408,
             Self::Unauthorized => 4401,
             Self::Forbidden => 4403,
+            Self::Deleted => 4404,
+            Self::DeadEpoch => 4409,
         }
     }
 
@@ -76,13 +82,15 @@ impl Close {
             Self::Restart => "the server is restarting, come back".into(),
             Self::Unauthorized => "this needs a valid token".into(),
             Self::Forbidden => "you may not do this".into(),
+            Self::Deleted => "the document was deleted".into(),
+            Self::DeadEpoch => "this copy is of a document that was deleted; open the new one afresh".into(),
         }
     }
 
     /// Whether the client would be refused again with the same document.
     pub(super) fn is_likely_to_repeat(&self) -> bool {
         match self {
-            Self::TooBig(_) => true,
+            Self::TooBig(_) | Self::DeadEpoch => true,
             Self::Silent(_)
             | Self::Malformed(_)
             | Self::Text
@@ -93,14 +101,15 @@ impl Close {
             | Self::NoToken
             | Self::Damaged
             | Self::Unauthorized
-            | Self::Forbidden => false,
+            | Self::Forbidden
+            | Self::Deleted => false,
         }
     }
 
-    /// Whether no new attempt can cure it: it takes another token, or a right.
+    /// Whether no new attempt can cure it: it takes another token, a right, or another document.
     #[cfg(test)]
     fn is_for_good(&self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Forbidden)
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::Deleted | Self::DeadEpoch)
     }
 
     /// The frame that says so.
@@ -118,6 +127,8 @@ impl From<CloseReason> for Close {
             CloseReason::Restart => Self::Restart,
             CloseReason::Rebuilding => Self::Rebuilding,
             CloseReason::Quarantined => Self::Quarantined,
+            CloseReason::Deleted => Self::Deleted,
+            CloseReason::DeadEpoch => Self::DeadEpoch,
         }
     }
 }
@@ -137,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_in_the_manual_and_only_lost_rights_send_clients_away_for_good() {
+    fn every_code_is_in_the_manual_and_only_what_is_hopeless_sends_clients_away_for_good() {
         let manual = include_str!("../../OPERATIONS.md");
         let all = [
             Close::Silent(Duration::from_secs(45)),
@@ -152,6 +163,8 @@ mod tests {
             Close::Damaged,
             Close::Unauthorized,
             Close::Forbidden,
+            Close::Deleted,
+            Close::DeadEpoch,
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");

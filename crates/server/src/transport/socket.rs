@@ -223,7 +223,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::NoToken
             | Close::Damaged
             | Close::Unauthorized
-            | Close::Forbidden => {
+            | Close::Forbidden
+            | Close::Deleted
+            | Close::DeadEpoch => {
                 let _ =
                     timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
             }

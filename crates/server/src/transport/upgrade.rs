@@ -332,6 +332,7 @@ fn list<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<
 fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
+        OpenError::Deleted => ApiError::Deleted,
         OpenError::Unavailable(_) | OpenError::Damaged(_) | OpenError::Quarantined | OpenError::Internal => {
             warn!(%doc, %error, "the document cannot be opened");
             ApiError::Unavailable
@@ -342,8 +343,9 @@ fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
 fn not_joined(doc: &DocId, error: JoinError) -> ApiError {
     match error {
         JoinError::Draining => ApiError::Restarting,
+        JoinError::Deleted => ApiError::Deleted,
         JoinError::Rebuilding => ApiError::Unavailable,
-        JoinError::Quarantined => {
+        JoinError::Quarantined | JoinError::DeadEpoch => {
             warn!(%doc, %error, "the document cannot be joined");
             ApiError::Unavailable
         }

@@ -66,7 +66,7 @@ pub(crate) async fn answer(stream: &mut TcpStream) -> io::Result<Answer> {
     if let Some(length) = answer.header("content-length") {
         let mut body = vec![0; length.parse().unwrap()];
         stream.read_exact(&mut body).await?;
-        answer.body = String::from_utf8(body).unwrap();
+        answer.body = String::from_utf8_lossy(&body).into_owned();
     }
     Ok(answer)
 }
@@ -183,6 +183,13 @@ pub(crate) fn insertion(client: u8, text: &str) -> Bytes {
     let mut message = vec![0, 2];
     write_bytes(&mut message, &update);
     message.into()
+}
+
+/// The update in a message of [`insertion`].
+pub(crate) fn update_of(message: &Bytes) -> Bytes {
+    // Kind, kind of sync, and a length of one byte.
+    assert!(message[2] < 0x80);
+    message.slice(3..)
 }
 
 fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {

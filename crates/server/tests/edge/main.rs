@@ -11,6 +11,7 @@ mod access;
 mod client;
 mod command;
 mod connections;
+mod documents;
 mod frames;
 mod handshake;
 mod hocuspocus;

@@ -4,9 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use quire_persistence::{
-    Append, Compacted, DocumentInfo, DocumentStore, EngineError, Listed, Seq, StoreError, StoreSpec, Stored,
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Listed, Seq, StoreError, StoreSpec,
+    Stored, Swept,
 };
 use quire_server::config::{Config, Raw};
 use quire_server::server::{Server, Shutdown};
@@ -60,12 +62,18 @@ pub(crate) struct Failing {
     store: Arc<dyn DocumentStore>,
     pub(crate) loads: AtomicBool,
     pub(crate) appends: AtomicBool,
+    pub(crate) deletes: AtomicBool,
 }
 
 impl Default for Failing {
     fn default() -> Self {
         let store = quire_persistence::open(&StoreSpec::Memory).unwrap();
-        Self { store, loads: AtomicBool::new(false), appends: AtomicBool::new(false) }
+        Self {
+            store,
+            loads: AtomicBool::new(false),
+            appends: AtomicBool::new(false),
+            deletes: AtomicBool::new(false),
+        }
     }
 }
 
@@ -93,6 +101,19 @@ impl DocumentStore for Failing {
 
     fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError> {
         self.store.compact(doc)
+    }
+
+    fn create(&self, doc: &DocId) -> Result<Created, StoreError> {
+        self.store.create(doc)
+    }
+
+    fn delete(&self, doc: &DocId, now: SystemTime) -> Result<(), StoreError> {
+        Self::check(&self.deletes)?;
+        self.store.delete(doc, now)
+    }
+
+    fn sweep(&self, now: SystemTime) -> Result<Swept, StoreError> {
+        self.store.sweep(now)
     }
 
     fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError> {

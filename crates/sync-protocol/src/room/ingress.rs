@@ -20,6 +20,9 @@ impl Room {
         if !self.sessions.contains_key(&from) {
             return;
         }
+        if self.dead.sent(&message) {
+            return self.outputs.push_back(Output::Event(RoomEvent::OfDeadEpoch(from)));
+        }
         match message {
             Message::SyncStep1(known) => self.answer(from, known),
             Message::SyncStep2(update) => self.edit(from, &update, Brought::Answer, now),
@@ -36,7 +39,8 @@ impl Room {
         }
     }
 
-    /// An update that comes from no session: by the HTTP API or a worker. Gives the ticket with which it is stored.
+    /// An update that comes from no session: by the HTTP API or a worker. Gives the ticket with which it is stored. The driver sees
+    /// to it before that it is not [of a dead epoch](Self::is_of_dead_epoch).
     pub fn handle_update(&mut self, update: &Update, _now: Instant) -> Ticket {
         match self.replica.insert(update).delta {
             Some(delta) => {

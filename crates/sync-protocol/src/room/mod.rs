@@ -5,10 +5,12 @@
 //! out what [`Room::poll_output`] gives, in that order, until it gives `None`. The driver passes the time in.
 //!
 //! `ingress` takes messages, `egress` brings sessions up to date, `batch` collects what is new and merges it,
-//! `confirm` keeps who is to be told when it has been stored, `withhold` that nobody is told before.
+//! `confirm` keeps who is to be told when it has been stored, `withhold` that nobody is told before, and `dead` tells what
+//! belongs to a former document of the same name.
 
 mod batch;
 mod confirm;
+mod dead;
 mod egress;
 mod ingress;
 mod withhold;
@@ -21,11 +23,13 @@ use crate::limits::Limits;
 use crate::presence::{Presence, PresenceConfig};
 use crate::replica::Replica;
 use crate::session::{Access, Session, SessionSetup};
+use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::wire::Message;
 use crate::wire::dialect::Dialect;
 use batch::Batch;
 use confirm::Confirmations;
+use dead::Dead;
 
 /// Settings of a room.
 #[derive(Clone, Debug)]
@@ -124,6 +128,9 @@ pub enum RoomEvent {
     PresenceRefused(SessionId),
     /// A session could not keep up and is brought up to date by a diff.
     Behind(SessionId),
+    /// What a session has, or sent, belongs to a document of the same name that was deleted. Nothing of it was taken; the driver
+    /// is to end the session, which would bring it again.
+    OfDeadEpoch(SessionId),
 }
 
 /// The live gathering around one document. See the [module](self).
@@ -131,6 +138,7 @@ pub enum RoomEvent {
 pub struct Room {
     config: RoomConfig,
     replica: Replica,
+    dead: Dead,
     presence: Presence,
     /// Ordered, so that a room's outputs depend on nothing but its inputs.
     sessions: BTreeMap<SessionId, Session>,
@@ -146,6 +154,7 @@ impl Room {
         Self {
             config,
             replica: Replica::new(),
+            dead: Dead::default(),
             presence: Presence::new(presence),
             sessions: BTreeMap::new(),
             batch: Batch::default(),
@@ -157,6 +166,17 @@ impl Room {
     /// Takes what is already stored. Nothing goes out; to be called before the first session.
     pub fn load(&mut self, update: &Update) {
         self.replica.insert(update);
+    }
+
+    /// Takes who wrote in documents of the same name that were deleted, each with the clock behind its last insertion. What such
+    /// clients bring is refused; to be called before the first session.
+    pub fn load_dead(&mut self, clients: StateVector) {
+        self.dead = Dead::new(clients);
+    }
+
+    /// Whether an update belongs to a document of the same name that was deleted.
+    pub fn is_of_dead_epoch(&self, update: &Update) -> bool {
+        self.dead.wrote(update)
     }
 
     /// A client has attached. It is asked for what it has, and told who is present. (A Hocuspocus client is asked whenever it

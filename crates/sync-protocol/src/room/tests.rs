@@ -2,6 +2,7 @@
 
 mod catching_up;
 mod confirming;
+mod dead;
 mod dialects;
 mod edits;
 mod peer;

@@ -12,12 +12,13 @@ pub(super) use fault::break_if_asked;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::{
-    Append, Compacted, DocumentInfo, DocumentStore, EngineError, Listed, LocalStore, Seq, StoreError, Stored,
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Listed, LocalStore, Seq,
+    StoreError, Stored, Swept,
 };
 use quire_sync_protocol::wire::frame;
 use quire_sync_protocol::{Access, DocId, Limits, Message, Replica, RoomConfig, SessionSetup, Update};
@@ -166,6 +167,18 @@ impl DocumentStore for GatedStore {
 
     fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError> {
         self.inner.compact(doc)
+    }
+
+    fn create(&self, doc: &DocId) -> Result<Created, StoreError> {
+        self.inner.create(doc)
+    }
+
+    fn delete(&self, doc: &DocId, now: SystemTime) -> Result<(), StoreError> {
+        self.inner.delete(doc, now)
+    }
+
+    fn sweep(&self, now: SystemTime) -> Result<Swept, StoreError> {
+        self.inner.sweep(now)
     }
 
     fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError> {

@@ -3,7 +3,7 @@ use std::sync::mpsc;
 
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan, FaultyEngine};
-use quire_persistence::{Compacted, DocumentInfo, Listed, LocalStore, StoreError, Stored};
+use quire_persistence::{Compacted, Created, DocumentInfo, Listed, LocalStore, StoreError, Stored, Swept};
 
 use super::*;
 
@@ -127,6 +127,18 @@ impl DocumentStore for PanickingStore {
     fn compact(&self, doc: &DocId) -> Result<Compacted, StoreError> {
         self.inner.compact(doc)
     }
+    fn create(&self, doc: &DocId) -> Result<Created, StoreError> {
+        self.inner.create(doc)
+    }
+
+    fn delete(&self, doc: &DocId, now: SystemTime) -> Result<(), StoreError> {
+        self.inner.delete(doc, now)
+    }
+
+    fn sweep(&self, now: SystemTime) -> Result<Swept, StoreError> {
+        self.inner.sweep(now)
+    }
+
     fn info(&self, doc: &DocId) -> Result<Option<DocumentInfo>, StoreError> {
         self.inner.info(doc)
     }

@@ -149,12 +149,15 @@ impl Host {
                 return Ok(Opened::Closed(Close::Damaged));
             }
             Err(OpenError::Quarantined) => return Ok(Opened::Closed(Close::Quarantined)),
+            Err(OpenError::Deleted) => return Ok(Opened::Closed(Close::Deleted)),
         };
         match handle.join(setup).await {
             Ok(seat) => Ok(Opened::Seated(seat, granted)),
             Err(JoinError::Draining) => std::future::pending().await,
             Err(JoinError::Rebuilding) => Err(Failed::Passing),
             Err(JoinError::Quarantined) => Ok(Opened::Closed(Close::Quarantined)),
+            Err(JoinError::Deleted) => Ok(Opened::Closed(Close::Deleted)),
+            Err(JoinError::DeadEpoch) => Ok(Opened::Closed(Close::DeadEpoch)),
         }
     }
 

@@ -198,9 +198,12 @@ impl Connection {
                     return End::Closed(Close::Restart);
                 }
                 Event::Outgoing(key, Outgoing::Close(CloseReason::Rebuilding)) => self.open_again(key),
-                Event::Outgoing(key, Outgoing::Close(CloseReason::Quarantined)) => {
-                    self.close_place(key, &Close::Quarantined);
-                }
+                Event::Outgoing(
+                    key,
+                    Outgoing::Close(
+                        reason @ (CloseReason::Quarantined | CloseReason::Deleted | CloseReason::DeadEpoch),
+                    ),
+                ) => self.close_place(key, &reason.into()),
                 Event::Left => {}
                 Event::Tick => {
                     let now = Instant::now();
