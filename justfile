@@ -52,6 +52,11 @@ interop *files:
     cargo build --package quire-server
     cd tests/interop && node lib/take-client.mjs && node --test --test-concurrency=1 {{ if files == "" { "*.test.mjs" } else { files } }}
 
+# Idle clients of every kind on the server's own intervals: just idle 300000 (milliseconds)
+idle ms="300000":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_IDLE={{ ms }} node --test --test-timeout=7200000 idle.test.mjs
+
 # Any bytes against the laws, for some seconds (needs cargo-fuzz and a nightly compiler): just fuzz updates 600
 fuzz target seconds="60":
     mkdir -p fuzz/corpus/{{ target }}

@@ -123,6 +123,7 @@ impl Server {
             pool: pool(&config, program),
             gate: gate.clone(),
             ledger,
+            access: Arc::new(config.access.clone()),
             max_body: config.max_message,
         };
         let settings = transport::Settings {

@@ -146,6 +146,9 @@ impl std::fmt::Debug for Peer {
 }
 
 #[cfg(test)]
+mod typing;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use yrs::{GetString, Text};

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -66,4 +67,21 @@ export function servePage (t) {
   return new Promise(resolve => listener.listen(0, '127.0.0.1', () => {
     resolve((server, name, user, more = {}) => `http://127.0.0.1:${listener.address().port}/?${new URLSearchParams({ server: server.wsUrl, name, user, ...more })}`)
   }))
+}
+
+const EDITORS = `<!doctype html><meta charset="utf-8"><title>editors</title>
+<p id="status">connecting</p><p id="unsaved"></p><p id="people"></p><div id="editor"></div><pre id="other"></pre>
+<script src="/editors.js"></script>`
+
+/** Bundles editors.mjs and serves it. Resolves with the address of the page of one editor, `tiptap` or `codemirror`, for a document. */
+export async function serveEditors (t) {
+  const bundled = await build({ entryPoints: [join(here, 'editors.mjs')], bundle: true, write: false, format: 'iife', target: 'chrome100', logLevel: 'warning' })
+  const script = bundled.outputFiles[0].contents
+  const listener = createServer((request, response) => {
+    const isScript = request.url === '/editors.js'
+    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html').end(isScript ? script : EDITORS)
+  })
+  t.after(() => new Promise(resolve => { listener.close(resolve); listener.closeAllConnections() }))
+  await new Promise(resolve => listener.listen(0, '127.0.0.1', resolve))
+  return (server, editor, name, user) => `http://127.0.0.1:${listener.address().port}/?${new URLSearchParams({ server: server.wsUrl, editor, name, user })}`
 }

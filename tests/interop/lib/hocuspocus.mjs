@@ -32,7 +32,11 @@ export function openSocket (server, { version = 4, path = '', t, headers = {}, s
     }
   }
   made.provider = new Socket({ url: server.wsUrl + path, WebSocketPolyfill: Recorded, ...socket })
-  made.destroy = () => made.provider.destroy()
+  made.destroy = () => {
+    made.provider.destroy()
+    // Version 3 may have an attempt planned, which nothing cancels.
+    made.provider.connect = async () => {}
+  }
   /** Tears the connection without a close frame; the provider reconnects by itself. */
   made.drop = () => made.provider.webSocket?.terminate()
   t?.after(made.destroy)

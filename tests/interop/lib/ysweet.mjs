@@ -23,7 +23,6 @@ export class YSweetClient {
   connections = 0
   closes = []
   events = []
-  #ended = false
 
   constructor (server, name, { doc = new Y.Doc(), token = () => manager(server).getOrCreateDocAndToken(name), provider = {} } = {}) {
     this.doc = doc
@@ -31,8 +30,7 @@ export class YSweetClient {
     const client = this
     class Socket extends WebSocket {
       constructor (url) {
-        // The provider goes on connecting after its end.
-        super(client.#ended ? 'ws://127.0.0.1:1' : url)
+        super(url)
         client.ws = this
         this.on('error', () => {})
         this.on('open', () => { client.connections++ })
@@ -64,10 +62,9 @@ export class YSweetClient {
   describe () { return `y-sweet client of ${this.name}, events: ${this.events.slice(-12).join(' ')}` }
 
   destroy () {
-    this.#ended = true
     // Ends its loop of attempts; `destroy` alone does not.
-    this.provider.connect = async () => {}
-    this.provider.setStatus('offline')
+    const never = () => new Promise(() => {})
+    Object.assign(this.provider, { connect: async () => {}, ensureClientToken: never, attemptToConnect: never })
     this.provider.destroy()
     this.awareness.destroy()
     this.doc.destroy()

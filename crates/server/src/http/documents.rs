@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
-use quire_persistence::Listed;
+use quire_persistence::{Created, Listed, Seq};
 use quire_sync_protocol::{DocId, StateVector, Update};
 use serde::Serialize;
 use tracing::{error, warn};
@@ -140,10 +140,7 @@ async fn answer<B: Buf>(
         Ask::Write(name) => {
             let doc = transport::document(&name)?;
             context.gate.check(caller, &doc, Right::Write).await?;
-            let bytes = body::read(body, context.max_body).await?;
-            let update = Update::parse(bytes).map_err(|error| {
-                ApiError::BadBody(format!("the body is no Yjs update of version 1: {error}"))
-            })?;
+            let update = update_in(body, context.max_body).await?;
             write(context, &doc, update).await
         }
     }
@@ -236,9 +233,14 @@ async fn create(context: &Context, doc: &DocId) -> Result<Response, ApiError> {
     struct Made {
         epoch: u64,
     }
-    let created = context.directory.create(doc).await.map_err(|error| not_changed(doc, &error))?;
+    let created = made(context, doc).await?;
     let status = if created.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(error::json(status, &Made { epoch: created.epoch.0 }))
+}
+
+/// Makes a document, unless it is there.
+pub(super) async fn made(context: &Context, doc: &DocId) -> Result<Created, ApiError> {
+    context.directory.create(doc).await.map_err(|error| not_changed(doc, &error))
 }
 
 async fn write(context: &Context, doc: &DocId, update: Update) -> Result<Response, ApiError> {
@@ -247,6 +249,21 @@ async fn write(context: &Context, doc: &DocId, update: Update) -> Result<Respons
         /// The last update of the document that is stored.
         seq: u64,
     }
+    let seq = taken(context, doc, update).await?;
+    Ok(error::json(StatusCode::OK, &Stored { seq: seq.0 }))
+}
+
+/// The update that a body holds.
+pub(super) async fn update_in<B: Buf>(
+    body: impl Stream<Item = Result<B, warp::Error>>,
+    limit: usize,
+) -> Result<Update, ApiError> {
+    Update::parse(body::read(body, limit).await?)
+        .map_err(|error| ApiError::BadBody(format!("the body is no Yjs update of version 1: {error}")))
+}
+
+/// Unites an update with its document. Returns the last update of it that is stored when this one is.
+pub(super) async fn taken(context: &Context, doc: &DocId, update: Update) -> Result<Seq, ApiError> {
     let applying = async {
         let handle = context.directory.open(doc).await.map_err(|error| not_opened(doc, &error))?;
         handle.apply(update).await.map_err(|error| match error {
@@ -259,8 +276,14 @@ async fn write(context: &Context, doc: &DocId, update: Update) -> Result<Respons
             }
         })
     };
-    let seq = tokio::time::timeout(STORING, applying).await.map_err(|_| ApiError::NotStored)??;
-    Ok(error::json(StatusCode::OK, &Stored { seq: seq.0 }))
+    tokio::time::timeout(STORING, applying).await.map_err(|_| ApiError::NotStored)?
+}
+
+/// Whether anything is stored under this name.
+pub(super) async fn is_stored(context: &Context, doc: &DocId) -> Result<bool, ApiError> {
+    let first = context.directory.list(Some(doc.clone()), None, 1).await;
+    let first = first.map_err(|error| not_changed(doc, &error))?;
+    Ok(first.first().is_some_and(|first| first.doc == *doc))
 }
 
 /// The state vector that a query gives as `sv`, in base64url without padding; the empty one if it gives none.

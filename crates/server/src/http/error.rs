@@ -30,6 +30,8 @@ pub(crate) enum ApiError {
     TwoNames,
     #[error("a query parameter cannot be understood: {0}")]
     BadQuery(String),
+    #[error("the request does not say by which host it has found the server")]
+    NoHost,
     #[error("the document does not exist")]
     UnknownDocument,
     #[error("the document was deleted; PUT makes an empty one of the name")]
@@ -138,6 +140,7 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, "bad_document_name")
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
+            Self::NoHost => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
             Self::Deleted => (StatusCode::NOT_FOUND, "deleted"),
             Self::DeadEpoch => (StatusCode::CONFLICT, "dead_epoch"),

@@ -11,6 +11,9 @@ mod error;
 mod health;
 mod metrics;
 mod pages;
+mod ysweet;
+
+use std::sync::Arc;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, StatusCode};
@@ -24,6 +27,7 @@ pub(crate) use error::{ApiError, Refusal, Refused};
 
 use crate::accept::{Peer, Routes};
 use crate::auth::{Caller, Gate, Ledger};
+use crate::config::Access;
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -36,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
     pub(crate) ledger: Ledger,
+    /// What tokens for others are signed with.
+    pub(crate) access: Arc<Access>,
     /// The most bytes of a request's body.
     pub(crate) max_body: usize,
 }
@@ -45,7 +51,7 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let operations = health::route(context).or(metrics::route(context)).unify();
     let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
-    let answers = answers.or(access::route(context)).unify();
+    let answers = answers.or(access::route(context)).unify().or(ysweet::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -90,7 +96,11 @@ fn nothing() -> BoxedFilter<(Response,)> {
             let allow = if is_read {
                 Some("GET, HEAD").filter(|_| method != Method::GET && method != Method::HEAD)
             } else {
-                documents::methods(path).or_else(|| admin::methods(path)).or_else(|| access::methods(path))
+                documents::methods(path)
+                    .or_else(|| admin::methods(path))
+                    .or_else(|| access::methods(path))
+                    .or_else(|| ysweet::methods(path))
+                    .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
         })

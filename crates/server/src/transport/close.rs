@@ -31,7 +31,8 @@ pub(crate) enum Close {
     Quarantined,
     /// 1012: the server is going down; coming back finds the next one.
     Restart,
-    /// 4205: a Hocuspocus frame that is for no document. Holds what was wrong with it. (4401 would send providers before 3
+    /// 4205: a Hocuspocus frame that is for no document, or a client that has to come back to show another token. Holds
+    /// which. (4401 would send providers before 3
     /// away for good.)
     Reset(String),
     /// 4408: a Hocuspocus connection without a document, for too long.

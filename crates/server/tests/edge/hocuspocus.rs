@@ -65,7 +65,7 @@ async fn expect_status(editor: &mut Editor, to: &str) {
 }
 
 async fn open(editor: &mut Editor, to: &str) {
-    editor.send(token(to, None)).await;
+    editor.send(token(to, Some("4.8.0"))).await;
     editor.send(ask(to)).await;
     expect(editor, to, |body| matches!(body, Body::Message(Message::SyncStep2(_)))).await;
 }
@@ -106,6 +106,31 @@ async fn what_is_wrong_with_one_document_is_said_to_it_and_the_others_go_on() {
     fresh.ask().await;
     let empty = async { while fresh.receive().await != Bytes::from_static(&[0, 1, 2, 0, 0]) {} };
     within("an answer without what was not taken", empty).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_may_not_know_it_is_sent_no_close() {
+    let server = Running::new().await;
+    let mut editor = Editor::connect(server.address, "/").await;
+    for doc in ["a", "b"] {
+        editor.send(token(doc, None)).await;
+        expect(&mut editor, doc, |body| matches!(body, Body::Authenticated(_))).await;
+    }
+    editor.send(&[1, b'b', 0, 9][..]).await;
+    editor.send(frame("b", Body::Close(None))).await;
+    editor.send(&[1, b'c', 0, 9][..]).await;
+    editor.send(edit("a", 1, "x")).await;
+    let mut refused = Vec::new();
+    loop {
+        match next(&mut editor).await {
+            (from, Body::Refused(_)) => refused.push(from),
+            (_, Body::Message(Message::SyncStatus { .. })) => break,
+            (_, Body::Message(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(refused, ["b", "c"]);
     server.stop().await;
 }
 
@@ -209,10 +234,10 @@ async fn documents_of_one_connection_are_bounded() {
     let server = Running::new().await;
     let mut editor = Editor::connect(server.address, "/").await;
     for number in 0..256 {
-        editor.send(token(&format!("doc {number}"), None)).await;
+        editor.send(token(&format!("doc {number}"), Some("4.8.0"))).await;
         next(&mut editor).await;
     }
-    editor.send(token("one more", None)).await;
+    editor.send(token("one more", Some("4.8.0"))).await;
     assert_eq!(next(&mut editor).await, ("one more".into(), Body::Refused("too-many-documents".into())));
     editor.send(frame("doc 7", Body::Close(None))).await;
     expect(&mut editor, "doc 7", |body| matches!(body, Body::Close(_))).await;

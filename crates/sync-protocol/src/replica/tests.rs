@@ -4,9 +4,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::update::id_set::ClockRange;
 
-#[cfg(feature = "yrs")]
-mod typing;
-
 fn unhex(hex: &str) -> Update {
     let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
     Update::parse(bytes.collect::<Vec<_>>().into()).unwrap()

@@ -38,7 +38,7 @@ impl Connection {
         match body {
             Body::Message(message) => self.take_message(address, message),
             Body::Token { token, version } => {
-                self.knows_ping = Some(version.is_some() && self.knows_ping.unwrap_or(true));
+                self.told_version = Some(version.is_some() && self.told_version.unwrap_or(true));
                 if let Some(key) = self.enter(address) {
                     self.take_token(key, token);
                 }
@@ -201,16 +201,21 @@ impl Connection {
         }
     }
 
-    /// A token ends soon, or now.
-    pub(super) fn token_ends(&mut self, key: Key, now: Instant) {
-        let Some(place) = self.places.get_mut(key) else { return };
-        let State::Open(open) = &mut place.state else { return };
+    /// A token ends soon, or now. Gives why the connection is to be closed, if it is.
+    pub(super) fn token_ends(&mut self, key: Key, now: Instant) -> Option<Close> {
+        let State::Open(open) = &mut self.places.get_mut(key)?.state else { return None };
         if open.granted.until.is_some_and(|until| until <= now) {
-            return self.close_place(key, &Close::Unauthorized);
+            // Providers of version 2 know no request for a token. They bring another when they come back.
+            if !self.knows_version() && self.places.inside() == 1 {
+                return Some(Close::Reset("the token has ended, come back with another".into()));
+            }
+            self.close_place(key, &Close::Unauthorized);
+            return None;
         }
         open.asks = None;
-        let address = place.address.clone();
+        let address = self.places.get_mut(key)?.address.clone();
         self.tell(&address, Body::TokenRequest);
+        None
     }
 
     /// Waits for what the document has for the client.
@@ -276,6 +281,7 @@ impl Connection {
         let Some(key) = self.places.key(address) else { return };
         let Some((place, waiting)) = self.places.remove(key) else { return };
         if place.is_inside() {
+            // Whoever says CLOSE, even of version 2, does not listen for this document any more.
             self.tell(address, Body::Close(Some(PROVIDER_INITIATED.into())));
         }
         self.part(key, place.state, waiting);
@@ -311,7 +317,7 @@ impl Connection {
     pub(super) fn close(&mut self, address: &Address, why: &Close) {
         match self.places.key(address) {
             Some(key) => self.close_place(key, why),
-            None => self.tell(address, Body::Close(Some(why.reason().into()))),
+            None => self.tell_closed(address, why),
         }
     }
 
@@ -320,11 +326,18 @@ impl Connection {
         let Some(renewed) = self.places.renew(key) else { return };
         let Some(place) = self.places.get_mut(renewed) else { return };
         let address = place.address.clone();
-        if let Some(before) = self.places.set(renewed, State::Closed { told: false }) {
+        if let Some(before) = self.places.set(renewed, State::Closed { told: !self.knows_version() }) {
             self.part(key, before, waiting);
         }
         self.note_refusal(&address, &why.reason());
-        self.tell(&address, Body::Close(Some(why.reason().into())));
+        self.tell_closed(&address, why);
+    }
+
+    /// Says that a document is closed. Providers of version 2 fail on a CLOSE, and cannot be told from those of version 3.
+    fn tell_closed(&mut self, address: &Address, why: &Close) {
+        let reason = why.reason().into_owned();
+        let body = if self.knows_version() { Body::Close(Some(reason)) } else { Body::Refused(reason) };
+        self.tell(address, body);
     }
 
     fn refuse(&mut self, address: &Address, denial: &Denial) {

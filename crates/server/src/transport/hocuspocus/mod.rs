@@ -95,8 +95,8 @@ struct Connection {
     /// The document whose frames are being written.
     writing: Option<Key>,
     patience: Patience,
-    /// Every client that has shown itself knows pings.
-    knows_ping: Option<bool>,
+    /// Every client that has shown itself has told its version, as providers do since 4: so they know all messages.
+    told_version: Option<bool>,
     /// Documents opened so far, for the log.
     opened: u64,
     refused: u32,
@@ -131,7 +131,7 @@ impl Connection {
             leavings: FuturesUnordered::new(),
             parting: HashMap::new(),
             writing: None,
-            knows_ping: None,
+            told_version: None,
             opened: 0,
             refused: 0,
         }
@@ -214,7 +214,9 @@ impl Connection {
                         return End::Closed(Close::NoToken);
                     }
                     while let Some(key) = self.places.due(now) {
-                        self.token_ends(key, now);
+                        if let Some(close) = self.token_ends(key, now) {
+                            return End::Closed(close);
+                        }
                     }
                     if life.tick <= now {
                         match life.tick(now, activity.heard(), reading) {
@@ -264,11 +266,15 @@ impl Connection {
     /// What providers count as a message. Those before 4 fail on a ping; to them it is presence of nobody, for a
     /// document that they know.
     fn sign_of_life(&self) -> Option<Bytes> {
-        if self.knows_ping == Some(true) {
+        if self.knows_version() {
             return hocuspocus::encode(&Frame::Ping);
         }
         let nobody = Message::Awareness(AwarenessUpdate::empty());
         hocuspocus::encode_message(self.places.any_address()?, &nobody)
+    }
+
+    fn knows_version(&self) -> bool {
+        self.told_version == Some(true)
     }
 
     fn reply(&mut self, frame: &Frame) {

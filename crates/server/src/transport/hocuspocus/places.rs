@@ -105,6 +105,11 @@ impl Places {
         !self.all.values().any(Place::is_inside)
     }
 
+    /// How many documents are opening or open.
+    pub(super) fn inside(&self) -> usize {
+        self.all.values().filter(|place| place.is_inside()).count()
+    }
+
     /// An address that the client knows: at best one of a document that is open.
     pub(super) fn any_address(&self) -> Option<&Address> {
         let any = self.all.values().max_by_key(|place| place.is_inside())?;

@@ -4,9 +4,8 @@
 use proptest::prelude::*;
 use yrs::{GetString as _, Text as _, Transact as _, WriteTxn as _};
 
-use super::*;
-use crate::peer::Peer;
-use crate::wire::Message;
+use super::Peer;
+use crate::{ClientId, Message, Replica, Update};
 
 /// What one of the two does next.
 #[derive(Clone, Debug)]
@@ -27,6 +26,24 @@ enum Step {
     Look {
         who: usize,
     },
+}
+
+/// As many cases as `QUIRE_PROPERTY_CASES` says.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("QUIRE_PROPERTY_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: cases.unwrap_or(256), ..ProptestConfig::default() }
+}
+
+fn client(id: u64) -> ClientId {
+    ClientId::new(id).unwrap()
+}
+
+fn filled(updates: &[Update]) -> Replica {
+    let mut replica = Replica::new();
+    for update in updates {
+        replica.insert(update);
+    }
+    replica
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -104,7 +121,7 @@ fn read(updates: &[Update]) -> String {
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(config())]
 
     #[test]
     fn insertions_between_consecutive_ones_of_another_stay_there(steps in steps(), split in any::<prop::sample::Index>()) {
