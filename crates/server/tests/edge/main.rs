@@ -18,6 +18,7 @@ mod http;
 mod limits;
 mod logs;
 mod names;
+mod operations;
 mod process;
 mod server;
 mod shutdown;
