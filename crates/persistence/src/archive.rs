@@ -16,6 +16,7 @@ use quire_sync_protocol::DocId;
 
 pub use self::reader::{ArchiveError, ArchiveReader, Item};
 pub use self::writer::ArchiveWriter;
+use crate::engines::witness;
 use crate::error::{OpenError, StoreError};
 use crate::folder::{self, Folder};
 use crate::spec::{StoreSpec, open};
@@ -186,6 +187,12 @@ fn fill(
 
 /// One rename makes the store appear.
 fn put_in_place(unfinished: &Path, file: &str, folder: &Path) -> io::Result<()> {
+    // The count of commits that an earlier store has left says nothing of this one.
+    let witness = folder.join(witness::beside(file));
+    if witness.try_exists()? {
+        fs::remove_file(witness)?;
+        folder::sync(folder)?;
+    }
     fs::rename(unfinished.join(file), folder.join(file))?;
     folder::sync(folder)?;
     fs::remove_dir_all(unfinished)?;

@@ -158,6 +158,17 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// What an operator can do about files that cannot be opened; nothing where the system's error says it.
+    fn advice(&self) -> &'static str {
+        let is_damage = match self {
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+            }
+            Self::Failed { .. } => true,
+        };
+        if is_damage { "; if the files are damaged, restore a backup into an empty folder" } else { "" }
+    }
+
     /// Whether the device is full: room on it makes the next attempt succeed.
     pub fn is_storage_full(&self) -> bool {
         match self {
@@ -187,7 +198,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The engine cannot open its files.
-    #[error("cannot open the store in {}: {source}", path.display())]
+    #[error("cannot open the store in {}: {source}{}", path.display(), source.advice())]
     Files {
         /// The data folder.
         path: PathBuf,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use quire_sync_protocol::DocId;
 
 use crate::engine::KeyRange;
+use crate::engines::witness;
 
 /// The store's own description. Its place is the same in all versions of the layout.
 pub(crate) const FORMAT: &[u8] = b"\0format";
@@ -93,7 +94,8 @@ pub(crate) fn all_snapshots() -> KeyRange {
 }
 
 /// Where no key of this layout lies.
-pub(crate) fn reserved() -> [KeyRange; 4] {
+pub(crate) fn reserved() -> [KeyRange; 6] {
+    let last = vec![u8::MAX; 2];
     let after_format = KeyRange { from: Vec::new(), to: vec![LAYOUT, Keyspace::Catalog as u8] }.after(FORMAT);
     [
         KeyRange { from: Vec::new(), to: FORMAT.to_vec() },
@@ -102,7 +104,10 @@ pub(crate) fn reserved() -> [KeyRange; 4] {
             from: vec![LAYOUT, Keyspace::Snapshots as u8 + 1],
             to: vec![LAYOUT, Keyspace::Tombstones as u8],
         },
-        KeyRange { from: vec![LAYOUT, Keyspace::Tombstones as u8 + 1], to: vec![0xff; 2] },
+        KeyRange { from: vec![LAYOUT, Keyspace::Tombstones as u8 + 1], to: vec![u8::MAX] },
+        // There the engines count their commits.
+        KeyRange { from: vec![u8::MAX], to: witness::KEY.to_vec() },
+        KeyRange { from: Vec::new(), to: last }.after(witness::KEY),
     ]
 }
 

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod doc;
 mod http;
+mod metrics;
 pub mod outbox;
 pub mod server;
 mod shutdown;

@@ -61,7 +61,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The store cannot be opened.
-    #[error("cannot open the store: {0}")]
+    #[error(transparent)]
     Store(#[from] quire_persistence::OpenError),
     /// The threads of the store cannot be started.
     #[error("cannot start the document layer: {0}")]

@@ -7,6 +7,7 @@ use std::backtrace::Backtrace;
 use std::io;
 use std::panic;
 
+use quire_persistence::engines;
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt};
@@ -32,6 +33,11 @@ pub(crate) fn start(config: &Config) {
 /// Logs a panic by its place. Its message stays out, since it may quote what a client sent.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    if engines::panic_is_contained() {
+        // It becomes an error, which is logged or told by whoever called the engine.
+        tracing::debug!(%place, "a storage engine panicked");
+        return;
+    }
     let thread = std::thread::current();
     tracing::error!(
         %place,

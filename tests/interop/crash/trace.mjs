@@ -1,11 +1,32 @@
 // System calls of a server, as strace writes them down: which ones ended before which others began.
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { waitFor } from '../lib/wait.mjs'
 
 const TRACED = 'pwrite64,pwritev,fdatasync,fsync,sendto,sendmsg,write,writev'
 
 /** A command that runs the server in its own place and traces it into `file`. */
 export const tracing = file => ['strace', '-D', '-f', '-y', '-s', '2000000', '-e', `trace=${TRACED}`, '-o', file]
+
+/**
+ * Makes system calls of a running server fail or wait, as strace's `inject` says, from when this resolves until what it resolves with
+ * is called, or the test is over.
+ */
+export async function inject (server, injection, t) {
+  const strace = spawn('strace', ['-f', '-o', '/dev/null', '-e', `trace=${injection.split(':')[0]}`, '-e', `inject=${injection}`, '-p', String(server.pid)],
+    { stdio: ['ignore', 'ignore', 'pipe'] })
+  const gone = once(strace, 'exit')
+  const heal = async () => {
+    strace.kill('SIGINT')
+    await gone
+  }
+  t.after(heal)
+  let said = ''
+  strace.stderr.setEncoding('utf8').on('data', text => { said += text })
+  await waitFor(() => / attached/.test(said), 10_000, () => `strace to attach; it said ${said}`)
+  return heal
+}
 
 /** Why nothing can be traced here; `false` if it can. */
 export function cannotTrace () {

@@ -2,16 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ::redb::{Database, Error, ReadableDatabase, TableDefinition};
+use ::redb::{Database, Error, ReadableDatabase, ReadableTable, TableDefinition};
 use bytes::Bytes;
 
 use super::reopening::{Failure, Reopening};
+use super::witness::{self, Witness};
 use crate::engine::{Batch, Change, Engine, Entry, KeyRange};
 use crate::error::{EngineError, OpenError};
 use crate::folder::{self, Folder};
 
 const NAME: &str = "redb";
+
+const OPENING: &str = "open its files";
 
 /// The database file inside the data folder.
 pub(crate) const FILE: &str = "quire.redb";
@@ -25,7 +29,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// From this size of the file on, commits also record which of its pages are in use. Without that record redb walks the
 /// whole file when it is opened after an unorderly end, about 4 s for each GiB; with it, a commit of little costs about
 /// three times as much. So a small store writes fast, and a large one is there at once.
-const RECORDED_FROM: u64 = 256 << 20;
+const RECORDED_FROM: u64 = 128 << 20;
 
 /// An ordered map in one file, `quire.redb`. Each commit is one write transaction and ends with `fdatasync`.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub struct RedbEngine {
     // Before the folder, so that the file is closed before the lock ends.
     database: Reopening<Database>,
     file: DataFile,
+    /// Shared with what opens the database. `None` on a device that tests have made.
+    witness: Option<Arc<Witness>>,
     _folder: Option<Folder>,
 }
 
@@ -60,12 +66,18 @@ impl RedbEngine {
     /// Opens the database in this folder; makes both if they are not there.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let folder = Folder::open(path)?;
+        let witness = Witness::open(path, NAME).map(Arc::new);
+        let witness = witness.map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
         let file = path.join(FILE);
-        let opened = file.clone();
-        let open = move || open_file(&opened);
+        let opening = (file.clone(), Arc::clone(&witness));
+        let open = move || {
+            let database = open_file(&opening.0)?;
+            opening.1.check(commits(&database).map_err(|error| engine_error(OPENING, error))?)?;
+            Ok(database)
+        };
         let database = Reopening::new(NAME, open)
             .map_err(|source| OpenError::Files { path: path.to_owned(), source })?;
-        Ok(Self { database, file: DataFile::Path(file), _folder: Some(folder) })
+        Ok(Self { database, file: DataFile::Path(file), witness: Some(witness), _folder: Some(folder) })
     }
 
     fn call<R>(
@@ -84,12 +96,24 @@ impl RedbEngine {
 }
 
 fn open_file(file: &Path) -> Result<Database, EngineError> {
-    let opened = folder::make_whole(file, |new| create(new).map(drop)).and_then(|()| create(file));
-    opened.map_err(|error| engine_error("open its files", error))
+    let builder = || {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        builder
+    };
+    let make = |new: &Path| with_table(builder().create(new)?).map(drop);
+    // One that has its name was whole: an empty file is a damaged one and not a new one.
+    let opened = folder::make_whole(file, make).and_then(|()| Ok(builder().open(file)?));
+    opened.map_err(|error| engine_error(OPENING, error))
 }
 
-fn create(file: &Path) -> Result<Database, Error> {
-    with_table(Database::builder().set_cache_size(CACHE_BYTES).create(file)?)
+/// How many commits the database holds.
+fn commits(database: &Database) -> Result<u64, Error> {
+    commits_in(&database.begin_read()?.open_table(TABLE)?)
+}
+
+fn commits_in(table: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<u64, Error> {
+    Ok(table.get(witness::KEY)?.map_or(0, |count| witness::stored(count.value())))
 }
 
 /// Makes the table in a new file.
@@ -168,8 +192,11 @@ impl Engine for RedbEngine {
         self.call("commit", |database| {
             let mut transaction = database.begin_write()?;
             transaction.set_quick_repair(self.file.size() >= RECORDED_FROM);
+            let count;
             {
                 let mut table = transaction.open_table(TABLE)?;
+                count = commits_in(&table)? + 1;
+                table.insert(witness::KEY, count.to_be_bytes().as_slice())?;
                 for change in batch.changes() {
                     match change {
                         Change::Put(Entry { key, value }) => table.insert(&**key, &**value)?,
@@ -177,7 +204,11 @@ impl Engine for RedbEngine {
                     };
                 }
             }
-            Ok(transaction.commit()?)
+            transaction.commit()?;
+            if let Some(witness) = &self.witness {
+                witness.note(count);
+            }
+            Ok(())
         })
     }
 

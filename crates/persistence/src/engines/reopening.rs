@@ -4,6 +4,7 @@
 //! files. Opening the files again finds out, so a full disk or a passing fault does not need a restart of the process.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{PoisonError, RwLock};
@@ -53,7 +54,7 @@ impl<D> Reopening<D> {
             let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(database) = &handle.database {
                 let opened = handle.opened;
-                let failure = match catch_unwind(AssertUnwindSafe(|| call(database))) {
+                let failure = match contain(|| call(database)) {
                     Ok(Ok(answer)) => return Ok(answer),
                     Ok(Err(failure)) => failure,
                     Err(panic) => {
@@ -86,7 +87,7 @@ impl<D> Reopening<D> {
             let message = "its files are closed".to_owned();
             return Err(EngineError::Failed { engine: self.engine, operation, message });
         };
-        let failure = match catch_unwind(AssertUnwindSafe(|| call(database))) {
+        let failure = match contain(|| call(database)) {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) => failure,
             Err(panic) => Failure { error: panicked(self.engine, operation, panic.as_ref()), broken: true },
@@ -102,7 +103,7 @@ impl<D> Reopening<D> {
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         if handle.opened == opened
             && let Some(database) = handle.database.take()
-            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(database)))
+            && let Err(panic) = contain(|| drop(database))
         {
             tracing::warn!(engine = self.engine, panic = message(panic.as_ref()), "closing failed");
         }
@@ -125,13 +126,31 @@ impl<D> fmt::Debug for Reopening<D> {
     }
 }
 
+thread_local! {
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic on this thread, now, would be one of an engine that becomes an [`EngineError`]: for panic hooks, which
+/// need not report it.
+pub fn panic_is_contained() -> bool {
+    CONTAINED.get()
+}
+
+/// Calls an engine. The payload of a panic is the error.
+fn contain<R>(call: impl FnOnce() -> R) -> std::thread::Result<R> {
+    let before = CONTAINED.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    CONTAINED.set(before);
+    outcome
+}
+
 /// Turns a panic into an error: damaged files make both engines panic when they are opened.
 fn contained<R>(
     engine: &'static str,
     operation: &'static str,
     call: impl FnOnce() -> Result<R, EngineError>,
 ) -> Result<R, EngineError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match contain(call) {
         Ok(result) => result,
         Err(panic) => Err(panicked(engine, operation, panic.as_ref())),
     }
@@ -180,7 +199,11 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_and_breaks_the_handle() {
         let counted = counted();
+        assert!(!panic_is_contained());
+        let inside = counted.call("work", |_| Ok(panic_is_contained())).unwrap();
+        assert!(inside && !panic_is_contained());
         let error = counted.call::<()>("work", |_| panic!("oh {}", 1)).unwrap_err();
+        assert!(!panic_is_contained());
         assert!(error.to_string().contains("test could not work: it gave up (oh 1)"), "{error}");
         assert_eq!(counted.call("work", |n| Ok(*n)).unwrap(), 2);
         let error = Reopening::<()>::new("test", || panic!("bad files")).unwrap_err();

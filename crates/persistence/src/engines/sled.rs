@@ -9,13 +9,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ::sled::{Db, Error, IVec, Mode};
 use bytes::Bytes;
 
 use super::reopening::{Failure, Reopening};
+use super::witness::{self, Witness};
 use crate::engine::{Batch, Change, Engine, Entry, KeyRange};
 use crate::error::{EngineError, OpenError};
 use crate::folder::{self, Folder};
@@ -39,6 +40,8 @@ pub struct SledEngine {
     /// Held for writing while a batch is applied in memory, for reading while several entries are read; always taken inside
     /// a call on the database, never around one.
     applying: RwLock<()>,
+    /// Shared with what opens the database.
+    witness: Arc<Witness>,
     _folder: Folder,
 }
 
@@ -54,12 +57,19 @@ impl SledEngine {
     /// Opens the database in this folder; makes both if they are not there.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let folder = Folder::open(path)?;
-        let database_folder = path.join(DATABASE_FOLDER);
-        let open =
-            move || Database::open(&database_folder).map_err(|error| engine_error("open its files", error));
+        let witness = Witness::open(path, NAME).map(Arc::new);
+        let witness = witness.map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        let opening = (path.join(DATABASE_FOLDER), Arc::clone(&witness));
+        let open = move || {
+            let opened =
+                Database::open(&opening.0).and_then(|database| Ok((commits(&database.tree)?, database)));
+            let (count, database) = opened.map_err(|error| engine_error("open its files", error))?;
+            opening.1.check(count)?;
+            Ok(database)
+        };
         let database = Reopening::new(NAME, open)
             .map_err(|source| OpenError::Files { path: path.to_owned(), source })?;
-        Ok(Self { database, applying: RwLock::new(()), _folder: folder })
+        Ok(Self { database, applying: RwLock::new(()), witness, _folder: folder })
     }
 
     fn read<R>(&self, call: impl FnOnce(&Db) -> Result<R, Error>) -> Result<R, EngineError> {
@@ -181,9 +191,13 @@ impl Engine for SledEngine {
         let failed = |error| Failure { error: engine_error(COMMITTING, error), broken: true };
         self.database.call(COMMITTING, |database| {
             let whole = self.applying.write().unwrap_or_else(PoisonError::into_inner);
+            let count = commits(&database.tree).map_err(failed)? + 1;
+            sled_batch.insert(witness::KEY, &count.to_be_bytes());
             database.tree.apply_batch(sled_batch).map_err(failed)?;
             drop(whole);
-            database.sync().map_err(failed)
+            database.sync().map_err(failed)?;
+            self.witness.note(count);
+            Ok(())
         })
     }
 
@@ -210,6 +224,11 @@ fn remove_unfinished(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How many commits the database holds.
+fn commits(tree: &Db) -> Result<u64, Error> {
+    Ok(tree.get(witness::KEY)?.map_or(0, |count| witness::stored(&count)))
 }
 
 fn copied(bytes: &IVec) -> Bytes {
@@ -258,7 +277,8 @@ mod tests {
         fs::write(dir.path().join(DATABASE_FOLDER).join("snap.FFFFFFFFFFFFFFFF"), b"nonsense").unwrap();
         let error = SledEngine::open(dir.path()).unwrap_err().to_string();
         let path = dir.path().display();
-        let expected = "sled could not open its files: its files are damaged";
+        let expected = "sled could not open its files: its files are damaged; if the files are damaged, restore a backup into an empty \
+                        folder";
         assert_eq!(error, format!("cannot open the store in {path}: {expected}"));
     }
 

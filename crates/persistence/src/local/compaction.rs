@@ -2,9 +2,9 @@
 //!
 //! The steps, each of which leaves a readable document behind if it is the last one that happens:
 //!
-//! 1. Snapshots that the catalog does not speak of go: an earlier attempt may have left them.
-//! 2. The new snapshot is written under the next generation. The catalog does not speak of it yet.
-//! 3. It is read back, parsed, and compared with the replica that it was made from.
+//! 1. The new snapshot is encoded, parsed again, and compared with the replica that it was made from.
+//! 2. Snapshots that the catalog does not speak of go: an earlier attempt may have left them.
+//! 3. The new one is written under the next generation, read back and compared. The catalog does not speak of it yet.
 //! 4. One batch makes the catalog speak of it and deletes the updates that it covers.
 //! 5. The old snapshot goes.
 
@@ -15,7 +15,7 @@ use super::catalog::{CatalogEntry, SnapshotEntry};
 use super::chunks::{self, Payload};
 use super::recovery::Contents;
 use super::{LocalStore, PoisonError};
-use crate::engine::{Batch, Engine};
+use crate::engine::{self, Batch, Engine, Entry};
 use crate::error::{EngineError, StoreError};
 use crate::keys;
 use crate::store::{Compacted, Seq};
@@ -34,13 +34,13 @@ impl<E: Engine> LocalStore<E> {
         };
         let snapshot_bytes = entry.snapshot.map_or(0, |snapshot| snapshot.bytes);
         let covered_bytes: u64 = contents.updates.iter().map(|update| update.len() as u64).sum();
+        let updates = contents.updates.len() as u64;
         if contents.updates.is_empty() {
             let (bytes_before, bytes_after) = (snapshot_bytes, snapshot_bytes);
             return Ok(Compacted { seq: entry.seq, updates: 0, bytes_before, bytes_after });
         }
 
-        let replica = replica(doc, &entry, &contents)?;
-        let encoded = replica.encode().bytes().clone();
+        let (encoded, covered) = encoded(doc, &entry, contents)?;
         let snapshot = SnapshotEntry {
             generation: entry.snapshot.map_or(0, |snapshot| snapshot.generation) + 1,
             seq: entry.seq,
@@ -48,17 +48,16 @@ impl<E: Engine> LocalStore<E> {
         };
         self.delete_snapshots_except(entry.number, entry.snapshot.as_ref())?;
         self.write_snapshot(entry.number, snapshot.generation, &encoded)?;
+        self.compare(doc, entry.number, snapshot.generation, &encoded)?;
         drop(encoded);
-        self.compare(doc, entry.number, &snapshot, &replica)?;
-        drop(replica);
-        self.switch(doc, &entry, snapshot, contents.update_keys, covered_bytes)?;
+        self.switch(doc, &entry, snapshot, covered, covered_bytes)?;
         if let Err(error) = self.delete_snapshots_except(entry.number, Some(&snapshot)) {
             // The document is compacted. What is left takes space until the next compaction deletes it.
             tracing::warn!(%doc, %error, "the snapshot before could not be deleted");
         }
         Ok(Compacted {
             seq: entry.seq,
-            updates: contents.updates.len() as u64,
+            updates,
             bytes_before: snapshot_bytes + covered_bytes,
             bytes_after: snapshot.bytes,
         })
@@ -84,18 +83,20 @@ impl<E: Engine> LocalStore<E> {
         if batch.is_empty() { Ok(()) } else { self.engine.commit(batch) }
     }
 
-    /// Reads a new snapshot back and sees that it holds what it was made from.
-    fn compare(
-        &self,
-        doc: &DocId,
-        number: u64,
-        snapshot: &SnapshotEntry,
-        replica: &Replica,
-    ) -> Result<(), StoreError> {
-        let update = parsed(doc, snapshot.seq, self.snapshot(doc, number, snapshot)?)?;
-        let mut read_back = Replica::new();
-        read_back.insert(&update);
-        if read_back == *replica { Ok(()) } else { Err(StoreError::SnapshotDiffers { doc: doc.clone() }) }
+    /// Reads a new snapshot back and sees that it is what was written.
+    fn compare(&self, doc: &DocId, number: u64, generation: u64, bytes: &Bytes) -> Result<(), StoreError> {
+        let cut = chunks::cut(Payload::Snapshot, bytes, self.engine.chunk_bytes());
+        let mut written = cut.records(|chunk| keys::snapshot(number, generation, chunk));
+        let mut is_same = true;
+        for found in engine::entries(&self.engine, keys::snapshot_range(number, generation)) {
+            let Entry { key, value } = found?;
+            is_same &= written.next() == Some((key, value));
+        }
+        if is_same && written.next().is_none() {
+            Ok(())
+        } else {
+            Err(StoreError::SnapshotDiffers { doc: doc.clone() })
+        }
     }
 
     /// Makes the catalog speak of the new snapshot, and deletes the updates that it covers.
@@ -155,18 +156,27 @@ impl<E: Engine> LocalStore<E> {
     }
 }
 
-/// The document that these contents make.
-fn replica(doc: &DocId, entry: &CatalogEntry, contents: &Contents) -> Result<Replica, StoreError> {
+/// The snapshot that these contents make, and the keys of the log that it covers. Returns only what gives back the same
+/// document; the contents are gone by then.
+fn encoded(doc: &DocId, entry: &CatalogEntry, contents: Contents) -> Result<(Bytes, Vec<Bytes>), StoreError> {
+    let Contents { snapshot, updates, update_keys } = contents;
     let mut replica = Replica::new();
     let mut seq = entry.snapshot_seq().0;
-    if let Some(snapshot) = &contents.snapshot {
-        replica.insert(&parsed(doc, Seq(seq), snapshot.clone())?);
+    if let Some(snapshot) = snapshot {
+        replica.insert(&parsed(doc, Seq(seq), snapshot)?);
     }
-    for update in &contents.updates {
+    for update in updates {
         seq += 1;
-        replica.insert(&parsed(doc, Seq(seq), update.clone())?);
+        replica.insert(&parsed(doc, Seq(seq), update)?);
     }
-    Ok(replica)
+    let encoded = replica.encode().bytes().clone();
+    let mut again = Replica::new();
+    again.insert(&parsed(doc, entry.seq, encoded.clone())?);
+    if again == replica {
+        Ok((encoded, update_keys))
+    } else {
+        Err(StoreError::SnapshotDiffers { doc: doc.clone() })
+    }
 }
 
 fn parsed(doc: &DocId, seq: Seq, bytes: Bytes) -> Result<Update, StoreError> {

@@ -124,6 +124,10 @@ fn an_archive_that_is_not_whole_restores_nothing() {
     // What an attempt that was killed has left does not matter.
     fs::create_dir(folder.path().join("quire.restoring")).unwrap();
     fs::write(folder.path().join("quire.restoring/quire.redb"), "half").unwrap();
+    // Nor does the count of commits of a store that was moved away.
+    let count = 1_000_u64.to_be_bytes();
+    let witness = [&count[..], &crc32fast::hash(&count).to_be_bytes()].concat();
+    fs::write(folder.path().join("quire.redb.commits"), witness).unwrap();
     restored(&spec, &archive).unwrap();
     assert_eq!(quire_persistence::open(&spec).unwrap().load(&doc("b")).unwrap().unwrap().seq, Seq(5));
 }

@@ -1,12 +1,14 @@
 //! An engine that fails at every operation in turn, in every way: what was acknowledged stays, and the rest is whole.
 
 use std::collections::BTreeMap;
+use std::env;
 
 use bytes::Bytes;
+use quire_persistence::engines::FaultyEngine;
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan};
-use quire_persistence::engines::{FaultyEngine, MemoryEngine};
 use quire_persistence::{Append, DocumentStore, LocalStore, StoreError};
 
+use crate::homes::{Home, Memory, Redb, Sled};
 use crate::updates::{append, doc, replica, typed, united};
 
 /// What a client that keeps its own copy knows: how many of the updates of each document were acknowledged, and how many
@@ -75,17 +77,17 @@ fn live<S: DocumentStore>(store: &S, known: &mut Known) {
     let _ = store.flush();
 }
 
-#[test]
-fn a_failure_at_any_operation_loses_nothing_acknowledged() {
+/// Every `step`-th operation of a life fails, each in every way.
+pub(crate) fn run<H: Home>(step: usize) {
     let mut plans = 0;
     for effect in [FaultEffect::Refused, FaultEffect::CarriedOut] {
         for duration in [FaultDuration::Once, FaultDuration::Forever] {
-            for at in 0.. {
+            for at in (0..).step_by(step) {
                 let plan = FaultPlan { at, effect, duration };
-                let memory = MemoryEngine::new();
+                let home = H::default();
                 let mut known = Known::default();
                 // A store that cannot be opened is opened again, as a process that is started again would.
-                let store = LocalStore::open(FaultyEngine::new(memory.clone(), plan));
+                let store = LocalStore::open(FaultyEngine::new(home.engine(), plan));
                 let mut occurred = true;
                 if let Ok(store) = &store {
                     live(store, &mut known);
@@ -95,7 +97,8 @@ fn a_failure_at_any_operation_loses_nothing_acknowledged() {
                         known.check(store, plan);
                     }
                 }
-                let reopened = LocalStore::open(memory).unwrap();
+                drop(store);
+                let reopened = home.store();
                 known.check(&reopened, plan);
                 // It can also be used as before.
                 live(&reopened, &mut known);
@@ -105,7 +108,7 @@ fn a_failure_at_any_operation_loses_nothing_acknowledged() {
                     assert_eq!(acknowledged, attempted, "{plan:?} {name}");
                     assert_eq!(reopened.info(&doc(name)).unwrap().unwrap().log_len, u64::from(name != "c"));
                 }
-                plans += 1;
+                plans += step;
                 if !occurred {
                     break;
                 }
@@ -113,4 +116,24 @@ fn a_failure_at_any_operation_loses_nothing_acknowledged() {
         }
     }
     assert!(plans > 4 * 40, "{plans} plans only");
+}
+
+#[test]
+fn a_failure_at_any_operation_loses_nothing_acknowledged() {
+    run::<Memory>(1);
+}
+
+/// All of them with `QUIRE_EVERY_FAULT=1`; a device takes its time.
+fn step() -> usize {
+    if env::var_os("QUIRE_EVERY_FAULT").is_some() { 1 } else { 8 }
+}
+
+#[test]
+fn a_failure_at_many_operations_on_redb_loses_nothing_acknowledged() {
+    run::<Redb>(step());
+}
+
+#[test]
+fn a_failure_at_many_operations_on_sled_loses_nothing_acknowledged() {
+    run::<Sled>(step());
 }

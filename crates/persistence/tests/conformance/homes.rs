@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use quire_persistence::engine::Engine;
-use quire_persistence::engines::{MemoryEngine, RedbEngine, SledEngine};
+use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan};
+use quire_persistence::engines::{FaultyEngine, MemoryEngine, RedbEngine, SledEngine};
 use quire_persistence::{LocalStore, OpenError};
 use tempfile::TempDir;
 
@@ -33,6 +34,10 @@ pub(crate) struct Sled(TempDir);
 
 #[derive(Default)]
 pub(crate) struct Memory(MemoryEngine);
+
+/// The faulty engine, with a fault that never comes.
+#[derive(Default)]
+pub(crate) struct Faulty(MemoryEngine);
 
 macro_rules! folder {
     ($home:ident, $engine:ident) => {
@@ -70,5 +75,14 @@ impl Home for Memory {
 
     fn engine(&self) -> MemoryEngine {
         self.0.clone()
+    }
+}
+
+impl Home for Faulty {
+    type Engine = FaultyEngine<MemoryEngine>;
+
+    fn engine(&self) -> Self::Engine {
+        let never = FaultPlan { at: u64::MAX, effect: FaultEffect::Refused, duration: FaultDuration::Once };
+        FaultyEngine::new(self.0.clone(), never)
     }
 }

@@ -12,6 +12,7 @@ mod damage;
 mod deletion;
 mod documents;
 mod faults;
+mod files;
 mod fixture;
 mod homes;
 mod kill;
@@ -28,7 +29,7 @@ macro_rules! over_engines {
     };
 }
 
-over_engines!([redb = Redb, sled = Sled, memory = Memory]:
+over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty]:
     crate::documents::an_unknown_document as an_unknown_document,
     crate::documents::updates_come_back_in_order as updates_come_back_in_order,
     crate::documents::one_batch_for_many_documents as one_batch_for_many_documents,
@@ -67,4 +68,5 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory]:
 over_engines!([on_redb = Redb, on_sled = Sled]:
     crate::copies::a_second_store_is_told_so as a_second_store_is_told_so,
     crate::copies::a_copy_of_a_live_store_has_everything as a_copy_of_a_live_store_has_everything,
+    crate::copies::files_that_have_lost_commits_are_refused as files_that_have_lost_commits_are_refused,
 );

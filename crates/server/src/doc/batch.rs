@@ -19,6 +19,7 @@ use super::fanout::Fanout;
 use super::handle::Seat;
 use super::ledger::Ledger;
 use super::mailbox::{Command, Mailbox};
+use crate::store::writer::Written;
 
 /// Commands that are handled together.
 #[derive(Debug, Default)]
@@ -55,10 +56,13 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(shared: &Arc<Shared>, doc: &DocId, mailbox: Mailbox) -> Self {
-        let acknowledge = mailbox.clone();
-        let log = shared.writer.log(doc.clone(), move |durable| {
+        let report = mailbox.clone();
+        let log = shared.writer.log(doc.clone(), move |written| {
             // A task that is gone waits for nothing.
-            let _ = acknowledge.send(Command::Durable(durable));
+            let _ = report.send(match written {
+                Written::Durable(durable) => Command::Durable(durable),
+                Written::Outdated(epoch) => Command::Outdated(epoch),
+            });
         });
         Self {
             doc: doc.clone(),
@@ -129,7 +133,8 @@ impl Desk {
             | Command::Apply { .. }
             | Command::Made
             | Command::Delete { .. }
-            | Command::Durable(_) => 0,
+            | Command::Durable(_)
+            | Command::Outdated(_) => 0,
         };
         batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
     }
@@ -215,6 +220,7 @@ impl Desk {
                 self.ledger.settle(durable);
                 room.handle_stored(durable.ticket, now);
             }
+            Command::Outdated(epoch) => self.ledger.outdated(epoch),
         }
     }
 
@@ -294,6 +300,7 @@ impl Desk {
     pub(crate) fn defer(&mut self, command: Command) {
         match command {
             Command::Durable(durable) => self.ledger.settle(durable),
+            Command::Outdated(epoch) => self.ledger.outdated(epoch),
             command @ (Command::Join { .. }
             | Command::Apply { .. }
             | Command::Snapshot { .. }
@@ -308,6 +315,7 @@ impl Desk {
     pub(crate) fn turn_away(&mut self, command: Command, reason: JoinError) {
         match command {
             Command::Durable(durable) => self.ledger.settle(durable),
+            Command::Outdated(epoch) => self.ledger.outdated(epoch),
             // Who asked may have gone.
             Command::Join { reply, .. } => drop(reply.send(Err(reason))),
             Command::Apply { reply, .. } => drop(reply.send(Err(reason))),
@@ -381,6 +389,11 @@ impl Desk {
         self.ledger.is_settled()
     }
 
+    /// Whether the stored document has another history than the room.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.ledger.is_outdated()
+    }
+
     /// When the compactor is to be asked.
     pub(crate) fn compaction_at(&self) -> Option<Instant> {
         self.ledger.compaction_at()
@@ -396,7 +409,8 @@ fn brings_content(command: &Command) -> bool {
         | Command::Snapshot { .. }
         | Command::Made
         | Command::Delete { .. }
-        | Command::Durable(_) => false,
+        | Command::Durable(_)
+        | Command::Outdated(_) => false,
     }
 }
 
@@ -409,7 +423,8 @@ fn content_bytes(command: &Command) -> usize {
         | Command::Snapshot { .. }
         | Command::Made
         | Command::Delete { .. }
-        | Command::Durable(_) => 0,
+        | Command::Durable(_)
+        | Command::Outdated(_) => 0,
     }
 }
 

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quire_persistence::archive::BackupError;
@@ -33,6 +33,9 @@ use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
 use crate::store::{Compactions, StoreStatus};
 
+/// How long the end of a compaction is waited for when the server goes down.
+const COMPACTION_ENDS: Duration = Duration::from_secs(1);
+
 /// Finds or loads documents. Cheap to clone; all clones are the same directory.
 #[derive(Clone, Debug)]
 pub struct Directory {
@@ -44,6 +47,15 @@ pub struct Directory {
 pub struct Drained {
     /// Documents that had edits which were not durable at the deadline. None of those edits was confirmed.
     pub unsaved: usize,
+}
+
+/// What is not stored yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsaved {
+    /// Documents with edits that are not stored.
+    pub documents: usize,
+    /// Bytes of those edits.
+    pub bytes: usize,
 }
 
 /// What the directory and all document tasks share.
@@ -217,6 +229,12 @@ impl Directory {
         self.shared.writer.status()
     }
 
+    /// What is not stored yet.
+    pub fn unsaved(&self) -> Unsaved {
+        let writer = &self.shared.writer;
+        Unsaved { documents: writer.unsaved_documents(), bytes: writer.unsaved_bytes() }
+    }
+
     /// Documents in memory, those that are still loading included.
     pub fn loaded(&self) -> usize {
         self.shared.lock().entries.values().filter(|entry| matches!(entry, Entry::Task { .. })).count()
@@ -237,6 +255,8 @@ impl Directory {
         let all = async {
             self.shared.tasks_ended().await;
             self.shared.writer.stop().await;
+            // A store that is let go of in good order opens faster. One compaction may take long, and may be left to itself.
+            let _ = tokio::time::timeout(COMPACTION_ENDS, self.shared.compactor.ended()).await;
         };
         // What was not done by then is counted below.
         let _ = tokio::time::timeout_at(deadline.into(), all).await;

@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     /// Replies due when an append is durable.
     waiting: Vec<(Ticket, oneshot::Sender<Result<Seq, JoinError>>)>,
     compaction: Compaction,
+    /// The stored document has another history by now: nothing of this one can be stored any more.
+    outdated: bool,
 }
 
 /// Whether the log may need compaction.
@@ -50,6 +52,7 @@ impl Ledger {
             bytes: 0,
             waiting: Vec::new(),
             compaction: Compaction::NoNeed,
+            outdated: false,
         }
     }
 
@@ -59,6 +62,7 @@ impl Ledger {
         (self.appended, self.durable) = (Ticket::default(), Ticket::default());
         (self.epoch, self.seq, self.bytes) = (epoch, seq.unwrap_or_default(), bytes);
         self.was_stored = seq.is_some();
+        self.outdated = false;
     }
 
     /// The document has been made in the store.
@@ -81,6 +85,22 @@ impl Ledger {
         self.durable = durable.ticket;
         self.seq = durable.seq;
         self.reply();
+    }
+
+    /// The writer can never store what was made for this epoch. If that is the room's, nothing of it is waited for any more; a
+    /// former room's does not concern this one.
+    pub(crate) fn outdated(&mut self, epoch: Epoch) {
+        if epoch == self.epoch {
+            self.outdated = true;
+            self.appended = self.durable;
+            // Dropped replies say so.
+            self.waiting.clear();
+        }
+    }
+
+    /// Whether nothing more of this room can be stored.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// Replies when everything up to this ticket is durable, at once if it is.

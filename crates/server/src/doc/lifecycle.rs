@@ -36,6 +36,8 @@ pub(crate) enum Phase {
     Draining,
     /// Its memory met an error of ours and was thrown away. As soon as everything is durable it is loaded again.
     Rebuilding,
+    /// What is stored has another history by now. Its sessions end, and it is loaded again.
+    Outdated,
     /// It cannot be served.
     Failed(Failure),
     /// It was deleted: its sessions end, and it leaves memory.
@@ -76,6 +78,8 @@ pub(crate) enum Event {
     Panicked,
     /// It is gone from the store.
     Deleted,
+    /// The store takes nothing of this history any more.
+    Outdated,
     /// The server goes down.
     Drain,
 }
@@ -116,11 +120,12 @@ impl Life {
             (Phase::Retiring, Event::Wanted) => idle(self.idle.max(ASK_AGAIN)),
             (Phase::Retiring, Event::Released) => Phase::Gone,
             (Phase::Draining, Event::Settled) => Phase::Gone,
-            (Phase::Rebuilding, Event::Settled) => Phase::Loading,
+            (Phase::Rebuilding | Phase::Outdated, Event::Settled) => Phase::Loading,
 
-            (phase @ (Phase::Draining | Phase::Rebuilding), Event::Panicked) => phase,
+            (phase @ (Phase::Draining | Phase::Rebuilding | Phase::Outdated), Event::Panicked) => phase,
             (_, Event::Panicked) if self.rebuilt => Phase::Failed(Failure::Quarantined),
             (_, Event::Panicked) => return Self { phase: Phase::Rebuilding, rebuilt: true, ..self },
+            (Phase::Active | Phase::Idle { .. } | Phase::Retiring, Event::Outdated) => Phase::Outdated,
             (_, Event::Deleted) => Phase::Deleted,
             (_, Event::Drain) => Phase::Draining,
 
@@ -172,6 +177,11 @@ mod tests {
             (Phase::Retiring, Event::Drain, Phase::Draining),
             (Phase::Retiring, Event::Panicked, Phase::Rebuilding),
             (Phase::Rebuilding, Event::Settled, Phase::Loading),
+            (Phase::Active, Event::Outdated, Phase::Outdated),
+            (Phase::Retiring, Event::Outdated, Phase::Outdated),
+            (Phase::Outdated, Event::Settled, Phase::Loading),
+            (Phase::Outdated, Event::Drain, Phase::Draining),
+            (Phase::Draining, Event::Outdated, Phase::Draining),
             (Phase::Rebuilding, Event::Drain, Phase::Draining),
             (Phase::Draining, Event::Settled, Phase::Gone),
             (Phase::Draining, Event::Occupied, Phase::Draining),

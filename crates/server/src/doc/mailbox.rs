@@ -3,12 +3,12 @@
 //! One queue, so that a session's messages and its leaving stay in order. What carries content takes space in
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
-//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Durable` for a commit, one
+//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Durable` or `Outdated` for a commit, one
 //! `Snapshot` or `Delete` for a request).
 
 use std::sync::Arc;
 
-use quire_persistence::Seq;
+use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Delete { reply: oneshot::Sender<Result<(), ChangeError>> },
     /// From the writer: everything up to here is durable.
     Durable(Durable),
+    /// From the writer: what was made for this epoch can never be stored.
+    Outdated(Epoch),
 }
 
 /// Space in a mailbox, given back when dropped.

@@ -25,7 +25,7 @@ mod task;
 
 pub use config::DirectoryConfig;
 pub use counters::Counters;
-pub use directory::{Directory, Drained};
+pub use directory::{Directory, Drained, Unsaved};
 pub use error::{ChangeError, CloseReason, JoinError, OpenError, SeatClosed};
 pub use handle::{DocHandle, Seat};
 

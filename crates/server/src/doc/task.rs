@@ -135,6 +135,11 @@ impl Task {
                 return;
             };
             timeout = wanted;
+            if self.desk.is_outdated() {
+                tracing::error!(doc = %self.place.doc, "the stored document has another history by now, its editors are turned away");
+                self.advance(Event::Outdated);
+                return;
+            }
             if self.desk.is_to_be_deleted() {
                 if let Err(error) = self.delete(&mut room).await {
                     self.desk.answer_deletions(&Err(error));
@@ -213,6 +218,7 @@ impl Task {
         let reason = match &self.life.phase {
             Phase::Draining => CloseReason::Restart,
             Phase::Deleted => CloseReason::Deleted,
+            Phase::Outdated => CloseReason::DeadEpoch,
             Phase::Failed(Failure::Quarantined) => {
                 tracing::error!(%doc, "a second internal error: the document is quarantined, its log stays as it is");
                 self.place.quarantine();
@@ -236,7 +242,7 @@ impl Task {
         while !self.desk.is_settled() {
             let command = tokio::select! {
                 command = self.commands.recv() => command,
-                () = going_down(&mut self.draining), if self.life.phase == Phase::Rebuilding => {
+                () = going_down(&mut self.draining), if self.is_to_be_loaded_again() => {
                     self.advance(Event::Drain);
                     continue;
                 }
@@ -244,7 +250,7 @@ impl Task {
             match (&self.life.phase, command) {
                 // The desk keeps a sender.
                 (_, None) => return,
-                (Phase::Rebuilding, Some(command)) => self.desk.defer(command),
+                (Phase::Rebuilding | Phase::Outdated, Some(command)) => self.desk.defer(command),
                 (Phase::Failed(Failure::Quarantined), Some(command)) => {
                     self.desk.turn_away(command, JoinError::Quarantined);
                 }
@@ -260,6 +266,10 @@ impl Task {
         if std::mem::discriminant(&before) != std::mem::discriminant(&self.life.phase) {
             tracing::debug!(doc = %self.place.doc, from = ?before, to = ?self.life.phase, "document");
         }
+    }
+
+    fn is_to_be_loaded_again(&self) -> bool {
+        matches!(self.life.phase, Phase::Rebuilding | Phase::Outdated)
     }
 
     fn idle_until(&self) -> Option<Instant> {

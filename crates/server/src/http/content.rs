@@ -94,7 +94,11 @@ pub(super) fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
         OpenError::Deleted => ApiError::Deleted,
-        OpenError::Unavailable(_) | OpenError::Damaged(_) | OpenError::Quarantined | OpenError::Internal => {
+        OpenError::Damaged(_) => {
+            warn!(%doc, %error, "the document cannot be read");
+            ApiError::Damaged
+        }
+        OpenError::Unavailable(_) | OpenError::Quarantined | OpenError::Internal => {
             warn!(%doc, %error, "the document cannot be read");
             ApiError::Unavailable
         }

@@ -52,6 +52,10 @@ pub(crate) enum ApiError {
     TooHard,
     #[error("the document cannot be loaded at present; the server's log says why")]
     Unavailable,
+    #[error(
+        "what is stored of the document is damaged and stays as it is; only the server's operator can help, its log says more"
+    )]
+    Damaged,
     #[error("as many editors are connected as the server allows; try again later")]
     TooManyConnections,
     #[error("the server is restarting, try again in a moment")]
@@ -104,6 +108,7 @@ impl ApiError {
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::TooHard => (StatusCode::SERVICE_UNAVAILABLE, "too_hard"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Damaged => (StatusCode::SERVICE_UNAVAILABLE, "damaged"),
             Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::Restarting => (StatusCode::SERVICE_UNAVAILABLE, "restarting"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

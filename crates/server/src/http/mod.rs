@@ -8,6 +8,7 @@ mod content;
 mod documents;
 mod error;
 mod health;
+mod metrics;
 mod pages;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -38,7 +39,8 @@ pub(crate) struct Context {
 
 /// All routes, with an answer for whatever matches none.
 pub(crate) fn routes(context: &Context) -> Routes {
-    let answers = pages::route().or(health::route(context)).unify().or(content::route(context)).unify();
+    let operations = health::route(context).or(metrics::route(context)).unify();
+    let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
@@ -77,7 +79,10 @@ fn nothing() -> BoxedFilter<(Response,)> {
         .and(warp::method())
         .map(|path: FullPath, method: Method| {
             let path = path.as_str();
-            let is_read = pages::exists(path) || health::exists(path) || content::name(path).is_some();
+            let is_read = pages::exists(path)
+                || health::exists(path)
+                || metrics::exists(path)
+                || content::name(path).is_some();
             let allow = if is_read {
                 Some("GET, HEAD").filter(|_| method != Method::GET && method != Method::HEAD)
             } else {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use quire_persistence::{Compacted, DocumentInfo, DocumentStore, StoreError, Swept};
 use quire_sync_protocol::DocId;
+use tokio::sync::watch;
 
 use super::reclaim::{SHORT_WAIT_BYTES, reclaim};
 use crate::doc::Counters;
@@ -65,7 +66,10 @@ impl CompactionPolicy {
 
 /// Asks for compactions. Cheap to clone. The thread ends after [`Compactor::stop`] or when the last clone is gone.
 #[derive(Clone, Debug)]
-pub(crate) struct Compactor(Arc<Owner>);
+pub(crate) struct Compactor {
+    owner: Arc<Owner>,
+    ended: watch::Receiver<bool>,
+}
 
 #[derive(Debug)]
 struct Owner(Arc<Shared>);
@@ -97,22 +101,35 @@ impl Compactor {
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
         let thread = Thread { shared: Arc::clone(&shared), store, policy, counters, deleted };
-        thread::Builder::new().name("quire-compactor".into()).spawn(move || thread.run())?;
-        Ok(Self(Arc::new(Owner(shared))))
+        let (end, ended) = watch::channel(false);
+        thread::Builder::new().name("quire-compactor".into()).spawn(move || {
+            thread.run();
+            // As in the writer: the store is to be closed by the time that the process ends.
+            drop(thread);
+            // Nobody may be waiting for this.
+            let _ = end.send(true);
+        })?;
+        Ok(Self { owner: Arc::new(Owner(shared)), ended })
     }
 
     /// Has this document looked at, and compacted if its log is long. Returns at once.
     pub(crate) fn ask(&self, doc: &DocId) {
-        let mut state = self.0.0.lock();
+        let mut state = self.owner.0.lock();
         if state.queue.len() < QUEUE && !state.hopeless.contains(doc) && state.queued.insert(doc.clone()) {
             state.queue.push_back(doc.clone());
-            self.0.0.wake.notify_one();
+            self.owner.0.wake.notify_one();
         }
     }
 
     /// Starts no further compaction. One that runs goes on; it leaves the store whole even if the process ends.
     pub(crate) fn stop(&self) {
-        self.0.0.stop();
+        self.owner.0.stop();
+    }
+
+    /// Waits until the thread has ended.
+    pub(crate) async fn ended(&self) {
+        // An error would mean that the thread is gone, which is what is waited for.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 }
 

@@ -15,19 +15,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use quire_persistence::{Append, DocumentStore, Epoch, Seq};
+use quire_persistence::{Append, DocumentStore, Epoch, Seq, StoreError};
 use quire_sync_protocol::{DocId, Ticket};
 use tokio::sync::watch;
 
+use self::share::{Batch, Dropped};
 use super::schedule::{Schedule, Turn};
 use super::{StoreFaults, StoreStatus};
 use crate::doc::Counters;
-
-/// Updates in one commit. Beyond this a commit costs more by its size than it saves by sharing a sync.
-const BATCH_UPDATES: usize = 1024;
-
-/// Bytes in one commit, beyond one update.
-const BATCH_BYTES: usize = 8 << 20;
 
 /// A commit that takes longer than this is reported like one that failed: a device that hangs says nothing.
 const STALLED: Duration = Duration::from_secs(10);
@@ -39,6 +34,16 @@ pub(crate) struct Durable {
     pub(crate) ticket: Ticket,
     /// Its place in the stored log.
     pub(crate) seq: Seq,
+}
+
+/// What became of appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Everything up to here is durable.
+    Durable(Durable),
+    /// The stored document has another history than the one that was given, or was deleted: what was made for this epoch can
+    /// never be stored, and has been let go of.
+    Outdated(Epoch),
 }
 
 /// The writer thread's owner. Dropping it lets the thread write what waits, then end.
@@ -80,7 +85,7 @@ struct State {
 struct Log {
     doc: DocId,
     pending: Mutex<Pending>,
-    acknowledge: Box<dyn Fn(Durable) + Send + Sync>,
+    report: Box<dyn Fn(Written) + Send + Sync>,
 }
 
 #[derive(Debug, Default)]
@@ -123,19 +128,17 @@ impl Writer {
                 let reason = "the writer thread has ended".into();
                 thread.shared.lock().failure = Some((SystemTime::now(), reason));
             }
+            // Before the word that this is the end: the process may end at once then, and the store is to be closed by that time.
+            drop(thread);
             // Nobody may be waiting for this.
             let _ = end.send(true);
         })?;
         Ok(Self { shared, ended })
     }
 
-    /// A log for this document. `acknowledge` is called on the writer's thread, in order, and must not block.
-    pub(crate) fn log(
-        &self,
-        doc: DocId,
-        acknowledge: impl Fn(Durable) + Send + Sync + 'static,
-    ) -> DocumentLog {
-        let log = Log { doc, pending: Mutex::default(), acknowledge: Box::new(acknowledge) };
+    /// A log for this document. `report` is called on the writer's thread, in order, and must not block.
+    pub(crate) fn log(&self, doc: DocId, report: impl Fn(Written) + Send + Sync + 'static) -> DocumentLog {
+        let log = Log { doc, pending: Mutex::default(), report: Box::new(report) };
         DocumentLog { log: Arc::new(log), shared: Arc::clone(&self.shared) }
     }
 
@@ -147,6 +150,11 @@ impl Writer {
     /// Documents with something unwritten.
     pub(crate) fn unsaved_documents(&self) -> usize {
         self.shared.unsaved.load(Ordering::Acquire)
+    }
+
+    /// Their bytes.
+    pub(crate) fn unsaved_bytes(&self) -> usize {
+        self.shared.unsaved_bytes.load(Ordering::Acquire)
     }
 
     /// Lets the thread write what waits, without waiting for a failing store, and waits until it has ended.
@@ -233,23 +241,11 @@ struct Thread {
     counters: Arc<Counters>,
 }
 
-/// Part of a log that is being written.
-struct Share {
-    log: Arc<Log>,
-    updates: usize,
-}
-
-/// One commit, with where its updates came from.
-#[derive(Default)]
-struct Batch {
-    appends: Vec<Append>,
-    bytes: usize,
-    shares: Vec<Share>,
-}
-
 /// Why a commit failed.
 struct Failure {
     doc: Option<DocId>,
+    /// Trying again cannot help: the document's history is another one.
+    is_final: bool,
     reason: String,
 }
 
@@ -307,13 +303,13 @@ impl Thread {
             thread::sleep(self.faults.delay);
         }
         if self.faults.fail.load(Ordering::Relaxed) {
-            return Err(Failure { doc: None, reason: "fault injection".into() });
+            return Err(Failure::of_the_store("fault injection"));
         }
         // An engine that panics must not take the one writer with it.
         match panic::catch_unwind(AssertUnwindSafe(|| self.store.append(appends))) {
             Ok(Ok(seqs)) => Ok(seqs),
-            Ok(Err(error)) => Err(Failure { doc: error.doc().cloned(), reason: error.to_string() }),
-            Err(_) => Err(Failure { doc: None, reason: "the storage engine panicked".into() }),
+            Ok(Err(error)) => Err(Failure::from(&error)),
+            Err(_) => Err(Failure::of_the_store("the storage engine panicked")),
         }
     }
 
@@ -330,7 +326,7 @@ impl Thread {
                 if is_empty {
                     self.shared.unsaved.fetch_sub(1, Ordering::AcqRel);
                 }
-                (share.log.acknowledge)(Durable { ticket, seq: *seq });
+                (share.log.report)(Written::Durable(Durable { ticket, seq: *seq }));
             }
             if !is_empty {
                 unfinished.push(share.log);
@@ -349,6 +345,9 @@ impl Thread {
     }
 
     fn failed(&self, batch: Batch, failure: Failure) {
+        if failure.is_final {
+            return self.outdated(batch, &failure);
+        }
         Counters::add(&self.counters.store_failures, 1);
         let named = failure.doc.filter(|doc| batch.shares.iter().any(|share| share.log.doc == *doc));
         let guilty = |log: &Log| named.as_ref().is_none_or(|doc| *doc == log.doc);
@@ -373,41 +372,50 @@ impl Thread {
     }
 }
 
-impl Share {
-    /// Takes the written updates off the log: the last one's ticket, their bytes, and whether the log is empty now.
-    /// If it is, the next push puts it into the schedule again.
-    fn remove_written(&self) -> (Option<Ticket>, usize, bool) {
-        let mut pending = lock(&self.log.pending);
-        let mut last = None;
-        let mut bytes = 0;
-        for (ticket, _, update) in pending.appends.drain(..self.updates) {
-            last = Some(ticket);
-            bytes += update.len();
-        }
-        pending.bytes -= bytes;
-        (last, bytes, pending.appends.is_empty())
-    }
-}
-
-impl Batch {
-    fn has_room(&self) -> bool {
-        self.appends.len() < BATCH_UPDATES && self.bytes < BATCH_BYTES
-    }
-
-    /// Copies (by reference) what there is room for; at least one update.
-    fn add(&mut self, log: Arc<Log>) {
-        let mut updates = 0;
-        for (_, epoch, update) in &lock(&log.pending).appends {
-            if !self.has_room() {
-                break;
+impl Thread {
+    /// Lets go of what can never be stored. The rest of the batch is tried again at once.
+    fn outdated(&self, batch: Batch, failure: &Failure) {
+        for share in batch.shares.into_iter().rev() {
+            if failure.doc.as_ref() != Some(&share.log.doc) {
+                self.shared.lock().schedule.add_front(share.log);
+                continue;
             }
-            self.bytes += update.len();
-            self.appends.push(Append { doc: log.doc.clone(), epoch: *epoch, update: update.clone() });
-            updates += 1;
+            let Dropped { epoch, updates, bytes, leaves_none } = share.remove_outdated();
+            tracing::error!(
+                doc = %share.log.doc,
+                updates,
+                reason = failure.reason,
+                "updates of a history that is no more cannot be stored; none of them was confirmed"
+            );
+            self.shared.unsaved_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            if leaves_none {
+                self.shared.unsaved.fetch_sub(1, Ordering::AcqRel);
+            } else {
+                self.shared.lock().schedule.add_front(Arc::clone(&share.log));
+            }
+            (share.log.report)(Written::Outdated(epoch));
         }
-        self.shares.push(Share { log, updates });
+        let mut state = self.shared.lock();
+        if state.schedule.suspects() == 0 {
+            // It may have been the one that failed.
+            state.failure = None;
+        }
     }
 }
 
+impl Failure {
+    fn of_the_store(reason: &str) -> Self {
+        Self { doc: None, is_final: false, reason: reason.into() }
+    }
+}
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        let is_final = matches!(error, StoreError::StaleEpoch { .. } | StoreError::Deleted { .. });
+        Self { doc: error.doc().cloned(), is_final, reason: error.to_string() }
+    }
+}
+
+mod share;
 #[cfg(test)]
 mod tests;

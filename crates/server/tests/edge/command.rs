@@ -84,5 +84,5 @@ fn a_server_that_cannot_start_says_why() {
     let (code, stdout, stderr) =
         run(&["serve", "--listen", "127.0.0.1:0", "--data", file.to_str().unwrap()], &[]);
     assert_eq!((code, stdout.as_str()), (1, ""));
-    assert!(stderr.contains("cannot open the store"), "{stderr}");
+    assert!(stderr.contains(&format!("cannot use the data folder {}", file.display())), "{stderr}");
 }

@@ -13,8 +13,21 @@ use crate::wire::Message;
 pub(super) enum Source {
     /// A session, which gets it back when it is stored.
     Session(SessionId),
+    /// A session's answer, which may hold what others have written and what a server before this one has lost. Not only its
+    /// sender but everybody gets it when it is stored: to its author it says so.
+    Answer(SessionId),
     /// The server itself.
     Server,
+}
+
+impl Source {
+    /// The session that waits to get it back.
+    pub(super) fn session(self) -> Option<SessionId> {
+        match self {
+            Self::Session(session) | Self::Answer(session) => Some(session),
+            Self::Server => None,
+        }
+    }
 }
 
 /// What is new since the last flush, by source in the order of first arrival.
@@ -40,8 +53,17 @@ impl Batch {
 
     /// What came from this session.
     pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = &Update> {
-        let groups = self.groups.iter().filter(move |group| group.source == Source::Session(session));
+        let groups = self.groups.iter().filter(move |group| group.source.session() == Some(session));
         groups.flat_map(|group| &group.deltas)
+    }
+
+    /// What came in answers of other sessions.
+    pub(super) fn answers_of_others(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        let answers = self
+            .groups
+            .iter()
+            .filter(move |group| matches!(group.source, Source::Answer(from) if from != session));
+        answers.flat_map(|group| &group.deltas)
     }
 
     /// All of it.
@@ -69,7 +91,7 @@ impl Batch {
 
 impl Room {
     /// Ends a batch: what is new is merged and goes out once, to the store, to the other sessions and to the other
-    /// nodes. Everybody gets it at once but its sender, who gets it when it is stored.
+    /// nodes. Everybody gets an edit at once but its sender, who gets it when it is stored; and an answer when it is stored.
     pub fn flush(&mut self, _now: Instant) {
         let groups = std::mem::take(&mut self.batch.groups);
         let mut deltas = Vec::with_capacity(groups.len());
@@ -82,7 +104,16 @@ impl Room {
         if let Some(all) = merge_all(&deltas) {
             let ticket = self.confirmations.appended(sent);
             self.outputs.push_back(Output::Append { ticket, update: all.clone() });
-            self.spread(&deltas, &all);
+            let mut edits = Vec::with_capacity(deltas.len());
+            for (source, delta) in deltas {
+                match source {
+                    Source::Answer(session) => self.confirmations.hold(ticket, session, delta),
+                    Source::Session(_) | Source::Server => edits.push((source, delta)),
+                }
+            }
+            if let Some(merged) = merge_all(&edits) {
+                self.spread(&edits, &merged);
+            }
             self.outputs.push_back(Output::Publish { update: all });
         }
         self.emit_presence();
@@ -91,13 +122,7 @@ impl Room {
     /// Sessions that sent nothing get everything in one message; a sender gets what the others sent, one message
     /// each, and nothing of its own: that would tell it that its edit is stored.
     fn spread(&mut self, deltas: &[(Source, Update)], all: &Update) {
-        let senders: Vec<_> = deltas
-            .iter()
-            .filter_map(|(source, _)| match source {
-                Source::Session(session) => Some(*session),
-                Source::Server => None,
-            })
-            .collect();
+        let senders: Vec<_> = deltas.iter().filter_map(|(source, _)| source.session()).collect();
         self.broadcast(&senders, Message::Update(all.clone()));
         if deltas.len() == 1 {
             return;

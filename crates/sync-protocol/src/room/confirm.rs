@@ -18,6 +18,8 @@ pub(super) struct Confirmations {
     stored: Ticket,
     /// Ascending by ticket. Bounded by what the store has not taken yet, which the driver bounds.
     waiting: VecDeque<(Ticket, SessionId, Update)>,
+    /// News in answers of these sessions, for everybody else. Ascending and bounded like that.
+    held: VecDeque<(Ticket, SessionId, Update)>,
 }
 
 impl Confirmations {
@@ -41,22 +43,26 @@ impl Confirmations {
         let ticket = self.next_ticket();
         self.last = ticket;
         for (source, update) in sent {
-            match source {
-                Source::Session(session) => self.waiting.push_back((ticket, session, update)),
-                Source::Server => {}
+            if let Some(session) = source.session() {
+                self.waiting.push_back((ticket, session, update));
             }
         }
         ticket
     }
 
+    /// The news in an answer of this session go to everybody else when they are stored.
+    pub(super) fn hold(&mut self, ticket: Ticket, from: SessionId, news: Update) {
+        self.held.push_back((ticket, from, news));
+    }
+
+    /// News in answers that others have brought, not stored yet.
+    pub(super) fn held_from_others(&self, session: SessionId) -> impl Iterator<Item = &Update> {
+        self.held.iter().filter(move |(_, from, _)| *from != session).map(|(_, _, news)| news)
+    }
+
     /// What waits to be confirmed to this session.
     pub(super) fn waiting_for(&self, session: SessionId) -> impl Iterator<Item = &Update> {
         self.waiting.iter().filter(move |(_, other, _)| *other == session).map(|(_, _, update)| update)
-    }
-
-    /// What waits to be confirmed to anybody.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Update> {
-        self.waiting.iter().map(|(_, _, update)| update)
     }
 
     /// A session has gone.
@@ -73,8 +79,13 @@ impl Room {
         confirmations.stored = confirmations.stored.max(ticket);
         let count = confirmations.waiting.partition_point(|(waiting, _, _)| *waiting <= ticket);
         let stored: Vec<_> = confirmations.waiting.drain(..count).collect();
+        let count = confirmations.held.partition_point(|(held, _, _)| *held <= ticket);
+        let held: Vec<_> = confirmations.held.drain(..count).collect();
         for (_, session, update) in stored {
             self.transmit(session, Message::Update(update));
+        }
+        for (_, from, news) in held {
+            self.release(from, news);
         }
     }
 }

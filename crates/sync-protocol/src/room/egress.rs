@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use super::{Output, Room, RoomEvent, withhold};
+use super::{Output, Room, RoomEvent};
 use crate::id::SessionId;
 use crate::session::{Ending, Phase};
 use crate::state_vector::StateVector;
@@ -83,9 +83,21 @@ impl Room {
         }
     }
 
+    /// The news in an answer are stored: everybody but its sender gets them, or, while it catches up, with its next parts.
+    pub(super) fn release(&mut self, from: SessionId, news: Update) {
+        for (id, session) in &mut self.sessions {
+            if let Phase::CatchingUp { known, .. } = &mut session.phase
+                && *id != from
+            {
+                lower(known, &news);
+            }
+        }
+        self.broadcast(&[from], Message::Update(news));
+    }
+
     /// Makes the next part for a session that is catching up, or the last.
     fn next_part(&mut self, to: SessionId) {
-        let own = self.unstored_of(to);
+        let unstored = self.unstored_for(to);
         let Some(session) = self.sessions.get_mut(&to) else { return };
         let Phase::CatchingUp { known, ending } = &mut session.phase else { return };
         let lacking = self.replica.lacking_bytes(known);
@@ -95,12 +107,11 @@ impl Room {
             // Where all that lacks lies behind gaps there is no part to be made.
             if !part.is_empty() {
                 *known = reached;
-                let part = if own.is_empty() { part } else { withhold::without(&part, &own) };
-                return self.outputs.push_back(Output::Part { to, message: Message::Update(part) });
+                let message = Message::Update(unstored.left_out_of(part));
+                return self.outputs.push_back(Output::Part { to, message });
             }
         }
-        let rest = self.replica.diff(known);
-        let rest = if own.is_empty() { rest } else { withhold::without(&rest, &own) };
+        let rest = unstored.left_out_of(self.replica.diff(known));
         let message = match ending {
             Ending::SyncStep2 => Message::SyncStep2(rest),
             Ending::Update => Message::Update(rest),

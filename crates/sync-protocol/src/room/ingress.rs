@@ -62,11 +62,11 @@ impl Room {
         // know would never end.
         let inserted = self.replica.insert(update);
         if let Some(delta) = inserted.delta {
-            let delta = match brought {
-                Brought::Answer => self.without_unstored(delta),
-                Brought::Edit => delta,
+            let source = match brought {
+                Brought::Answer => Source::Answer(from),
+                Brought::Edit => Source::Session(from),
             };
-            self.batch.add(Source::Session(from), delta, update);
+            self.batch.add(source, delta, update);
             if inserted.gap {
                 self.ask_for_missing(from, now);
             }

@@ -1,5 +1,6 @@
 //! What a session has sent and what has not been stored is kept out of what it is sent: getting its edit back in
-//! whatever message tells a client that it is stored.
+//! whatever message tells a client that it is stored. So are deletions that others have brought in answers, since they may be
+//! its own of an earlier connection. (Insertions of its own it does not ask for.)
 
 use super::Room;
 use crate::id::{ClientId, Clock, Id, SessionId};
@@ -8,21 +9,36 @@ use crate::update::structs::{Body, Struct};
 use crate::update::{Update, UpdateWriter};
 
 impl Room {
-    /// What a session has sent and what has not been stored, in the order in which it came.
-    pub(super) fn unstored_of(&self, session: SessionId) -> Vec<Update> {
-        self.confirmations.waiting_for(session).chain(self.batch.of(session)).cloned().collect()
-    }
-
-    /// The news in an answer, without what others have sent and what has not been stored: an answer holds all that its
-    /// sender has deleted or heard of, and its news may come with some of that.
-    pub(super) fn without_unstored(&self, news: Update) -> Update {
-        let unstored: Vec<_> = self.confirmations.waiting().chain(self.batch.deltas()).cloned().collect();
-        if unstored.is_empty() { news } else { without(&news, &unstored) }
+    /// What is kept out of what this session is sent.
+    pub(super) fn unstored_for(&self, session: SessionId) -> Unstored {
+        let own = self.confirmations.waiting_for(session).chain(self.batch.of(session));
+        let brought =
+            self.confirmations.held_from_others(session).chain(self.batch.answers_of_others(session));
+        Unstored { own: own.cloned().collect(), brought: brought.cloned().collect() }
     }
 }
 
-/// An update, whose clients stand in one block each, without what these hold.
-pub(super) fn without(update: &Update, own: &[Update]) -> Update {
+/// What has not been stored and is kept out of what a session is sent.
+pub(super) struct Unstored {
+    /// What it has sent itself.
+    own: Vec<Update>,
+    /// Of this, only the deletions.
+    brought: Vec<Update>,
+}
+
+impl Unstored {
+    /// The update without all that.
+    pub(super) fn left_out_of(&self, update: Update) -> Update {
+        if self.own.is_empty() && self.brought.is_empty() {
+            update
+        } else {
+            without(&update, &self.own, &self.brought)
+        }
+    }
+}
+
+/// An update, whose clients stand in one block each, without what `own` holds and without what `brought` deletes.
+fn without(update: &Update, own: &[Update], brought: &[Update]) -> Update {
     let inserts = IdSet::collect(|add| {
         for update in own {
             update.for_each_struct(|client, clock, next| {
@@ -32,7 +48,9 @@ pub(super) fn without(update: &Update, own: &[Update]) -> Update {
             });
         }
     });
-    let deletes = IdSet::collect(|add| own.iter().for_each(|update| update.for_each_delete(&mut *add)));
+    let deletes = IdSet::collect(|add| {
+        own.iter().chain(brought).for_each(|update| update.for_each_delete(&mut *add));
+    });
     let mut writer = UpdateWriter::with_capacity(update.bytes().len());
     let mut block = Block::default();
     update.for_each_struct(|client, clock, next| {

@@ -14,7 +14,7 @@ fn engine(disk: &Disk) -> Result<RedbEngine, EngineError> {
         database.and_then(with_table).map_err(|error| engine_error("open its files", error))
     };
     let file = DataFile::Disk(disk.clone());
-    Ok(RedbEngine { database: Reopening::new(NAME, open)?, file, _folder: None })
+    Ok(RedbEngine { database: Reopening::new(NAME, open)?, file, witness: None, _folder: None })
 }
 
 fn store(disk: &Disk) -> LocalStore<RedbEngine> {

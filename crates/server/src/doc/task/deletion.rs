@@ -38,7 +38,7 @@ impl Task {
                 }
             };
             match command {
-                Some(command @ Command::Durable(_)) => {
+                Some(command @ (Command::Durable(_) | Command::Outdated(_))) => {
                     if self.run_batch(room, Batch::of(command)).is_err() {
                         self.advance(Event::Panicked);
                         return Err(ChangeError::Internal);

@@ -48,6 +48,33 @@ async fn an_error_of_ours_rebuilds_the_document_once_and_then_quarantines_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn editors_of_a_history_that_the_store_no_longer_has_are_turned_away() {
+    let store = GatedStore::new();
+    let directory = Directory::new(eager(), store.clone()).unwrap();
+    let mut editor = Editor::join(&directory, "a").await;
+    editor.until_synced().await;
+    let update = typed(1, 0, "x");
+    editor.edit(update.clone()).await;
+    editor.until_confirmed(&update).await;
+    // Somebody else has replaced it, as another node may.
+    store.inner.delete(&doc("a"), SystemTime::now()).unwrap();
+    store.inner.create(&doc("a")).unwrap();
+    editor.edit(typed(1, 1, "y")).await;
+    assert_eq!(editor.until_closed().await, CloseReason::DeadEpoch);
+
+    let mut newcomer = Editor::join(&directory, "a").await;
+    newcomer.until_synced().await;
+    let update = typed(2, 0, "new");
+    newcomer.edit(update.clone()).await;
+    newcomer.until_confirmed(&update).await;
+    assert_eq!(directory.status(), StoreStatus::Healthy);
+    assert_eq!(directory.unsaved(), Unsaved { documents: 0, bytes: 0 });
+    let mut expected = Replica::new();
+    expected.insert(&update);
+    assert!(store.replica(&doc("a")) == expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_waits_for_what_is_still_being_written() {
     let store = GatedStore::new();
     let directory = Directory::new(eager(), store.clone()).unwrap();

@@ -23,7 +23,8 @@ fn update(n: u64) -> Bytes {
 /// A log whose acknowledgements can be received.
 fn log(writer: &Writer, name: &str) -> (DocumentLog, mpsc::Receiver<Durable>) {
     let (send, receive) = mpsc::channel();
-    let log = writer.log(doc(name), move |durable| {
+    let log = writer.log(doc(name), move |written| {
+        let Written::Durable(durable) = written else { panic!("{written:?}") };
         // A test may have ended.
         let _ = send.send(durable);
     });
@@ -195,4 +196,36 @@ async fn stopping_writes_what_waits() {
     drop(log);
     tokio::time::timeout(PATIENCE, writer.stop()).await.unwrap();
     assert_eq!(store.load(&doc("a")).unwrap().unwrap().updates.len(), 100);
+}
+
+#[test]
+fn updates_of_a_history_that_is_no_more_are_let_go_of_and_hold_up_nobody() {
+    let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
+    let (writer, counters) = start(store, StoreFaults::default());
+    let (report, reported) = mpsc::channel();
+    let moved_on = writer.log(doc("moved on"), move |written| {
+        // A test may have ended.
+        let _ = report.send(written);
+    });
+    let (other, acknowledged) = log(&writer, "other");
+    for n in 1..=3 {
+        moved_on.push(Ticket(n), Epoch(7), update(n));
+        push(&other, n);
+    }
+    await_ticket(&acknowledged, 3);
+    // All of them, be it in one commit or several.
+    while moved_on.unsaved_bytes() > 0 {
+        assert_eq!(reported.recv_timeout(PATIENCE).unwrap(), Written::Outdated(Epoch(7)));
+    }
+    assert_eq!(writer.status(), StoreStatus::Healthy);
+    assert_eq!(counters.store_failures.load(Ordering::Relaxed), 0);
+    // What is made for the present one is stored.
+    moved_on.push(Ticket(1), Epoch::FIRST, update(1));
+    loop {
+        match reported.recv_timeout(PATIENCE).unwrap() {
+            Written::Outdated(epoch) => assert_eq!(epoch, Epoch(7)),
+            Written::Durable(durable) => break assert_eq!(durable.seq, Seq(1)),
+        }
+    }
+    assert_eq!((writer.unsaved_documents(), writer.unsaved_bytes()), (0, 0));
 }
