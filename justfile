@@ -84,8 +84,23 @@ syncs:
     cargo build --package quire-server
     cd tests/interop && node --test syncs.test.mjs
 
+# What Quire costs beside a bare broadcast server: just load fanout100 documents --rounds 5 (see benches/README.md)
+load *args:
+    cargo build --release --package quire-server
+    cargo build --release --manifest-path benches/Cargo.toml --target-dir target --bin load
+    target/release/load run {{ args }}
+
+# The parts alone, by criterion: just bench protocol insert
+bench *args:
+    cargo bench --manifest-path benches/Cargo.toml --target-dir target {{ if args == "" { "" } else { "--bench " + args } }}
+
 # The faults that other servers had, in full length (about half an hour): just soak o-03
 soak case="o-":
     cargo build --package quire-server
     cd tests/interop && QUIRE_FULL=1 node --test --test-concurrency=1 --test-timeout=7200000 cases/{{ case }}*.test.mjs
 
+
+# What a signed-in user notices of 5,000 idle sockets, 500 slow ones and 100,000 refused upgrades (two minutes)
+abuse *sizes:
+    cargo build --release --package quire-server
+    cd tests/interop && QUIRE_BIN="$PWD/../../target/release/quire" node abuse/abuse.mjs {{ sizes }}

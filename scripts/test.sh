@@ -46,6 +46,7 @@ if ! has node || ! has npm; then die "no node or no npm: install Node.js 20 or n
 
 packages=()
 has cc || packages+=(gcc libc6-dev)
+has make || packages+=(make)
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
@@ -86,6 +87,7 @@ if component rustfmt cargo fmt; then step format cargo fmt --all --check; fi
 step node-packages install_node_modules tests/interop
 if component clippy cargo clippy; then
   step lints cargo clippy --workspace --all-targets --locked -- --deny warnings
+  step lints-benches cargo clippy --manifest-path benches/Cargo.toml --target-dir "$CARGO_TARGET_DIR" --all-targets --locked -- --deny warnings
   # The protocol alone, as it is embedded without yrs.
   step lints-no-yrs cargo clippy --package quire-sync-protocol --no-default-features --locked -- --deny warnings
 fi

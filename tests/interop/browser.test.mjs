@@ -9,7 +9,8 @@ import { start } from './lib/server.mjs'
 const status = page => page.locator('#status').textContent()
 
 test('two browsers on a page with y-websocket: text, cursors and presence both ways, through a hard end', { timeout: 120_000 }, async t => {
-  const server = await start({ t })
+  // The page comes from another port, which is another origin.
+  const server = await start({ t, args: ['--allow-origin', 'http://127.0.0.1:*'] })
   const browser = await launch(t)
   const address = await servePage(t)
   const a = await openPage(browser, address(server, 'page', 'Ann'))

@@ -21,6 +21,11 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// The value of one key.
     fn value(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 
+    /// The values of several keys, each as [`Engine::value`] gives it. An engine that can find them together does.
+    fn values(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, EngineError> {
+        keys.iter().map(|key| self.value(key)).collect()
+    }
+
     /// The first entries of a range in the order of their keys, up to the one with which keys and values together reach
     /// `bytes`; all of them if they do not.
     fn page(&self, range: &KeyRange, bytes: usize) -> Result<Vec<Entry>, EngineError>;

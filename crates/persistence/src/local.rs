@@ -14,7 +14,7 @@ mod tombstone;
 mod verify;
 mod whole;
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -74,9 +74,22 @@ impl<E: Engine> LocalStore<E> {
 
     fn catalog_entry(&self, doc: &DocId) -> Result<Option<CatalogEntry>, StoreError> {
         let key = keys::catalog(doc);
-        let Some(record) = self.engine.value(&key)? else { return Ok(None) };
-        let entry = CatalogEntry::decode(&key, record);
-        entry.map(Some).map_err(|fault| damaged(doc, "the catalog entry", &key, fault))
+        let record = self.engine.value(&key)?;
+        record.map(|record| decoded(doc, &key, record)).transpose()
+    }
+
+    /// The entries of the documents in a batch, each `None` if the document was never stored.
+    fn catalog_entries<'a>(
+        &self,
+        batch: &'a [Append],
+    ) -> Result<BTreeMap<&'a DocId, Option<CatalogEntry>>, StoreError> {
+        let docs: BTreeSet<_> = batch.iter().map(|append| &append.doc).collect();
+        let keys: Vec<_> = docs.iter().map(|doc| keys::catalog(doc)).collect();
+        let records = self.engine.values(&keys)?;
+        let entry = |((doc, key), record): ((&'a DocId, &Bytes), Option<Bytes>)| {
+            Ok((doc, record.map(|record| decoded(doc, key, record)).transpose()?))
+        };
+        docs.into_iter().zip(&keys).zip(records).map(entry).collect()
     }
 
     /// The entry of a document that is about to get its first update, and its name in the batch. `last` is the number that was
@@ -138,19 +151,16 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
     fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {
         let _turn = self.catalog_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changes = Batch::new();
-        let mut entries = BTreeMap::new();
+        let mut entries = self.catalog_entries(batch)?;
         let mut seqs = Vec::with_capacity(batch.len());
         let mut last_number = None;
         for Append { doc, epoch, update } in batch {
-            let entry = match entries.entry(doc) {
-                btree_map::Entry::Occupied(found) => found.into_mut(),
-                btree_map::Entry::Vacant(place) => place.insert(match self.catalog_entry(doc)? {
-                    Some(entry) => entry,
-                    None if self.tombstone(doc)?.is_some() => {
-                        return Err(StoreError::Deleted { doc: doc.clone() });
-                    }
-                    None => self.new_entry(doc, &mut last_number, &mut changes)?,
-                }),
+            let entry = match entries.entry(doc).or_default() {
+                Some(entry) => entry,
+                None if self.tombstone(doc)?.is_some() => {
+                    return Err(StoreError::Deleted { doc: doc.clone() });
+                }
+                new => new.insert(self.new_entry(doc, &mut last_number, &mut changes)?),
             };
             if entry.epoch != *epoch {
                 return Err(StoreError::StaleEpoch { doc: doc.clone(), stored: entry.epoch, given: *epoch });
@@ -165,6 +175,7 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
             }
         }
         for (doc, entry) in entries {
+            let Some(entry) = entry else { continue };
             let key = keys::catalog(doc);
             let record = entry.encode(&key);
             changes.put(key, record);
@@ -297,6 +308,10 @@ fn read_format(record: Bytes) -> Result<u32, Fault> {
 
 fn format_damage(fault: Fault) -> Damage {
     Damage { place: Place { what: "the store's format", key: keys::FORMAT.into() }, fault }
+}
+
+fn decoded(doc: &DocId, key: &[u8], record: Bytes) -> Result<CatalogEntry, StoreError> {
+    CatalogEntry::decode(key, record).map_err(|fault| damaged(doc, "the catalog entry", key, fault))
 }
 
 fn damaged(doc: &DocId, what: &'static str, key: &[u8], fault: Fault) -> StoreError {

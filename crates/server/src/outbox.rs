@@ -12,12 +12,13 @@
 //! - Refusals ([`Message::Denied`]) are for people; after a few of them the rest says nothing new.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use quire_sync_protocol::Message;
-use tokio::sync::Notify;
 
 use crate::doc::CloseReason;
 
@@ -50,7 +51,6 @@ pub(crate) enum Pushed {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    readable: Notify,
     limit: usize,
 }
 
@@ -62,6 +62,8 @@ struct State {
     /// The consumer has found nothing to write and waits for more. Otherwise it is writing, or busy elsewhere, and will
     /// be back.
     consumer_waits: bool,
+    /// Wakes it, once.
+    consumer: Option<Waker>,
     /// The producer is to be told when all is written.
     drain_awaited: bool,
     closed: Option<CloseReason>,
@@ -83,13 +85,14 @@ impl Entry {
 impl Outbox {
     /// Holds up to `limit` bytes of broadcasts, beyond one message.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), readable: Notify::new(), limit }
+        Self { state: Mutex::default(), limit }
     }
 
     /// Producer: adds a message with its frame.
     pub(crate) fn push(&self, message: Message, frame: Bytes) -> Pushed {
-        let pushed = self.lock().push(Entry { message, frame }, self.limit);
-        self.readable.notify_one();
+        let mut state = self.lock();
+        let pushed = state.push(Entry { message, frame }, self.limit);
+        Self::wake(state);
         pushed
     }
 
@@ -103,8 +106,9 @@ impl Outbox {
 
     /// Producer: ends the session. What waits is still delivered. The first reason stands.
     pub(crate) fn close(&self, reason: CloseReason) {
-        self.lock().closed.get_or_insert(reason);
-        self.readable.notify_one();
+        let mut state = self.lock();
+        state.closed.get_or_insert(reason);
+        Self::wake(state);
     }
 
     /// Whether the session has ended.
@@ -116,19 +120,34 @@ impl Outbox {
     /// `drained` if the producer waits to hear that everything is written. Cancel safe.
     pub(crate) async fn next(&self, drained: impl Fn()) -> Outgoing {
         let _waiting = Waiting(self);
-        loop {
-            {
-                let mut state = self.lock();
-                if let Some(outgoing) = state.take() {
-                    return outgoing;
-                }
-                state.consumer_waits = true;
-                if state.take_drained() {
-                    drained();
-                }
-            }
-            // A push between the check and here has left a permit, so this returns at once.
-            self.readable.notified().await;
+        poll_fn(|cx| self.poll_next(cx, &drained)).await
+    }
+
+    /// Consumer: like [`Outbox::next`], for one that polls. It counts as waiting until it gets something.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, drained: impl Fn()) -> Poll<Outgoing> {
+        let mut state = self.lock();
+        if let Some(outgoing) = state.take() {
+            state.consumer_waits = false;
+            return Poll::Ready(outgoing);
+        }
+        state.consumer_waits = true;
+        match &mut state.consumer {
+            Some(known) => known.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        if state.take_drained() {
+            drained();
+        }
+        Poll::Pending
+    }
+
+    /// Wakes the consumer, if it waits and has not been woken yet.
+    fn wake(mut state: MutexGuard<'_, State>) {
+        let consumer = if state.consumer_waits { state.consumer.take() } else { None };
+        // Not under the lock, which the consumer takes first of all.
+        drop(state);
+        if let Some(consumer) = consumer {
+            consumer.wake();
         }
     }
 
@@ -314,7 +333,7 @@ mod tests {
         next: &mut std::pin::Pin<Box<dyn Future<Output = Outgoing> + 'a>>,
         told: &std::cell::Cell<bool>,
     ) -> (bool, bool) {
-        let polled = next.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        let polled = next.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         (polled.is_ready(), told.take())
     }
 

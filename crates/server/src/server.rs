@@ -14,13 +14,15 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::accept::{self, Edge};
-use crate::auth::Gate;
+pub use crate::accept::TlsError;
+use crate::accept::{self, Doors, Edge, Origins, Proxies, Strangers, Tls};
+pub use crate::auth::LedgerError;
+use crate::auth::{Gate, Ledger, Live};
 use crate::config::Config;
 use crate::doc::{Directory, DirectoryConfig};
 use crate::http;
 pub use crate::shutdown::Shutdown;
-use crate::store::StoreFaults;
+use crate::store::{CompactionPolicy, StoreFaults};
 use crate::tasks::Tasks;
 use crate::transport::{self, Upgrades};
 
@@ -43,6 +45,8 @@ pub struct Server {
     address: SocketAddr,
     directory: Directory,
     edge: Edge,
+    doors: Doors,
+    gate: Gate,
     limits: accept::Limits,
     tasks: Tasks,
     /// Tells connections to end.
@@ -63,6 +67,15 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] quire_persistence::OpenError),
+    /// Keys that tokens are signed with cannot be read. Holds which, and why.
+    #[error("cannot know anybody: {0}")]
+    Access(String),
+    /// Certificate or key cannot be used.
+    #[error("cannot speak TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// What was revoked cannot be read.
+    #[error("cannot find out what was revoked: {0}")]
+    Revocations(#[from] LedgerError),
     /// The threads of the store cannot be started.
     #[error("cannot start the document layer: {0}")]
     Directory(#[source] io::Error),
@@ -97,13 +110,19 @@ impl Server {
             Some(program) => program.clone(),
             None => std::env::current_exe().map_err(StartError::Program)?,
         };
+        let tls = config.tls.clone().map(Tls::new).transpose()?;
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let gate = Gate::of(&config.access, config.listen.ip().is_loopback());
+        let ledger = Ledger::new(config.revocations.clone());
+        let on_loopback = config.listen.ip().is_loopback();
+        let trusts_the_machine = on_loopback && !config.access.has_keys();
+        let gate =
+            Gate::of(&config.access, on_loopback, Live::with(ledger.read()?)).map_err(StartError::Access)?;
         let context = http::Context {
             directory: directory.clone(),
             pool: pool(&config, program),
             gate: gate.clone(),
+            ledger,
             max_body: config.max_message,
         };
         let settings = transport::Settings {
@@ -111,23 +130,28 @@ impl Server {
             limits: limits(&config),
             keepalive: config.keepalive,
             refuse: config.access.refuse,
+            bounds: config.bounds,
+            rates: config.rates,
         };
-        let upgrades = Upgrades::new(directory.clone(), gate, settings, tasks.clone(), stop.clone());
+        let upgrades = Upgrades::new(directory.clone(), gate.clone(), settings, tasks.clone(), stop.clone());
+        let origins = Origins::new(config.access.allow_origin.clone(), trusts_the_machine);
+        let counters = directory.shared_counters();
+        let doors =
+            Doors { tls, strangers: Strangers::new(config.max_unauthenticated, Arc::clone(&counters)) };
+        let proxies = Proxies::new(config.trusted_proxies.clone());
+        let edge = Edge::new(upgrades, http::routes(&context), origins, proxies, counters);
         let limits = accept::Limits {
             sockets: config.max_connections + OTHER_SOCKETS,
             header_timeout: config.header_timeout,
             write_timeout: config.write_timeout,
         };
         raise_file_limit(limits.sockets);
-        Ok(Self {
-            listener,
-            address,
-            directory,
-            edge: Edge::new(upgrades, http::routes(&context)),
-            limits,
-            tasks,
-            stop,
-        })
+        Ok(Self { listener, address, directory, edge, doors, gate, limits, tasks, stop })
+    }
+
+    /// What addresses begin with: `http`, or `https` with a certificate.
+    pub fn scheme(&self) -> &'static str {
+        if self.doors.tls.is_some() { "https" } else { "http" }
     }
 
     /// The address, with the real port if 0 was asked for.
@@ -137,13 +161,24 @@ impl Server {
 
     /// Serves until it is told to stop. Returns when connections are closed and documents are durable, at the latest 10 s after.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { listener, address, directory, edge, limits, tasks, stop } = self;
+        let scheme = self.scheme();
+        let Self { listener, address, directory, edge, doors, gate, limits, tasks, stop } = self;
         info!(
             version = env!("CARGO_PKG_VERSION"),
-            "open http://{address} in a browser for a page to try it on"
+            "open {scheme}://{address} in a browser for a page to try it on"
         );
-        let accepting = accept::run(listener, edge, limits, tasks.clone(), stop.clone());
+        let accepting = accept::run(listener, edge, limits, doors.clone(), tasks.clone(), stop.clone());
         let mut accepting = tokio::spawn(accepting);
+        let fresh = stop.clone();
+        tasks.spawn(async move {
+            fresh.run_until_cancelled(gate.keep_fresh()).await;
+        });
+        if let Some(tls) = doors.tls {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                stop.run_until_cancelled(tls.keep_fresh()).await;
+            });
+        }
         tokio::select! {
             () = shutdown.begun() => {}
             // It ends only after `stop`, unless it panicked; then nothing can be served any more.
@@ -176,11 +211,18 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Directory> {
+    let compaction = match config.injection.eager_compaction {
+        None => CompactionPolicy::default(),
+        Some(updates) => {
+            CompactionPolicy { updates, after: Duration::from_millis(10), ..CompactionPolicy::default() }
+        }
+    };
     let config = DirectoryConfig {
         room: RoomConfig { limits: limits(config), ..RoomConfig::default() },
         idle_unload: config.idle_unload,
         outbox_bytes: config.outbox,
-        faults: StoreFaults { delay: config.store_delay, ..StoreFaults::default() },
+        faults: StoreFaults { delay: config.injection.store_delay, ..StoreFaults::default() },
+        compaction,
         ..DirectoryConfig::default()
     };
     Directory::new(config, store)

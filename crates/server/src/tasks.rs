@@ -1,7 +1,13 @@
 //! Tasks that a server waits for when it ends, and ends when they take too long.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::seldom::Seldom;
 
 /// Tasks that end together. Cheap to clone; all clones are the same tasks.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +19,12 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// Runs a future until it ends or [`Tasks::cut`].
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
-        self.tracker.spawn(async move { cut.run_until_cancelled(future).await });
+        // A future that is moved into another one takes its room twice.
+        let mut future = Box::pin(future);
+        let mut cut = Seldom::new(self.cut.clone().cancelled_owned());
+        self.tracker.spawn(poll_fn(move |cx| {
+            if Pin::new(&mut cut).poll(cx).is_ready() { Poll::Ready(()) } else { future.as_mut().poll(cx) }
+        }));
     }
 
     /// Waits until no task runs. Tasks may still be added meanwhile.

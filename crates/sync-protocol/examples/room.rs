@@ -10,7 +10,7 @@ use quire_sync_protocol::{Access, Message, Output, Room, RoomConfig, SessionId, 
 fn main() {
     let mut room = Room::new(RoomConfig::default());
     for id in [1, 2] {
-        let setup = SessionSetup { access: Access::Write, identity: None };
+        let setup = SessionSetup { access: Access::Write, presence: true, identity: None };
         room.handle_connect(SessionId(id), setup, Instant::now());
     }
     carry_out(&mut room);

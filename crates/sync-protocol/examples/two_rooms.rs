@@ -21,7 +21,7 @@ fn main() {
         for session in [OTHER, EDITOR] {
             room.handle_connect(
                 session,
-                SessionSetup { access: Access::Write, identity: None },
+                SessionSetup { access: Access::Write, presence: true, identity: None },
                 Instant::now(),
             );
         }

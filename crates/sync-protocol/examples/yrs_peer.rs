@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut room = Room::new(RoomConfig::default());
     let mut peers = [1, 2].map(|id| (SessionId(id), Peer::new(ClientId::new(id).expect("a small number"))));
     for (session, peer) in &mut peers {
-        let setup = SessionSetup { access: Access::Write, identity: None };
+        let setup = SessionSetup { access: Access::Write, presence: true, identity: None };
         room.handle_connect(*session, setup, Instant::now());
         peer.handle_connect();
     }

@@ -7,7 +7,7 @@ use crate::id::SessionId;
 use crate::presence::Owner;
 use crate::state_vector::StateVector;
 
-/// What a session may do with the document's content. Presence is allowed with either.
+/// What a session may do with the document's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Receives everything; its edits are dropped and it is told.
@@ -21,9 +21,26 @@ pub enum Access {
 pub struct SessionSetup {
     /// What it may do.
     pub access: Access,
+    /// Whether the others see that it is there. Without it, what it says of itself is dropped; it still sees the others.
+    pub presence: bool,
     /// Who it is (the token's `sub`), where that is known. Two sessions of one identity may take over each
     /// other's presence ids at once.
     pub identity: Option<Arc<str>>,
+}
+
+/// Whether the others see that a session is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    /// They see what it says of itself.
+    Seen,
+    /// It is dropped.
+    Unseen,
+}
+
+impl From<bool> for Visibility {
+    fn from(presence: bool) -> Self {
+        if presence { Self::Seen } else { Self::Unseen }
+    }
 }
 
 /// What a catching up ends with.
@@ -61,6 +78,7 @@ pub(crate) enum Phase {
 pub(crate) struct Session {
     pub(crate) owner: Owner,
     pub(crate) access: Access,
+    pub(crate) visibility: Visibility,
     pub(crate) phase: Phase,
     /// When it was last asked for missing content.
     pub(crate) asked: Option<Instant>,
@@ -77,6 +95,7 @@ impl Session {
         Self {
             owner: Owner { session: id, identity: setup.identity },
             access: setup.access,
+            visibility: setup.presence.into(),
             phase: Phase::Live,
             asked: None,
             told_read_only: false,

@@ -5,7 +5,7 @@ import * as Y from 'yjs'
 import { differences, passiveDoc } from './compare.mjs'
 import { edit } from './edits.mjs'
 import { EMPTY_UPDATE } from './frames.mjs'
-import { plainDocument } from './histories.mjs'
+import { plainDocument, takePending } from './histories.mjs'
 import { documentUrl, RawClient } from './raw.mjs'
 import { Random } from './seed.mjs'
 import { waitFor } from './wait.mjs'
@@ -77,6 +77,16 @@ class Pusher {
   }
 }
 
+/** For the environment of a server whose documents are seen to leave memory and to be compacted. */
+export const TELLS_LIVES = { QUIRE_LOG: 'info,quire_server::doc::task=debug,quire_server::store=debug' }
+
+/** Waits until a document that nobody is connected to has left memory. Wants a server that waits for nothing and TELLS_LIVES. */
+async function retired (server, name) {
+  // What the server says last of a document of this name; it may have left already.
+  const last = () => server.logLines().findLast(line => line.includes(` document doc=${name} from=`)) ?? ''
+  await waitFor(() => last().includes(' to=Gone'), 10_000, () => `${name} to leave memory; seen: ${last()}`, 2)
+}
+
 const holdsClient = (update, client) => Y.decodeUpdate(update).structs.some(struct => struct.id.client === client && !(struct instanceof Y.Skip))
 
 /** A reader: a passive document on a raw connection that takes every update it is sent. */
@@ -103,6 +113,7 @@ class Reader {
       const { kind, payload } = messages[this.#taken]
       if (kind === 'update' || kind === 'step2') Y.applyUpdate(this.doc, payload)
     }
+    takePending(this.doc)
     if (this.raw.bad.length > 0) throw new Error(`the server sent what cannot be read: ${this.raw.describe()}`)
   }
 
@@ -140,12 +151,12 @@ export async function differential (server, history, { name, prefix = '/ws', dro
     witness = await Reader.open(url(), passiveDoc(), random)
     const deliver = async (steps, offset) => {
       for (const [i, step] of steps.entries()) {
-        if (step.restart) {
+        if (step.event) {
           await pusher.settle()
           pusher.close()
           witness.take()
           witness.raw.drop()
-          await server.restart('SIGKILL')
+          await (step.event === 'restart' ? server.restart('SIGKILL') : retired(server, name))
           witness = await Reader.open(url(), witness.doc, random)
           continue
         }
@@ -196,5 +207,5 @@ export async function differential (server, history, { name, prefix = '/ws', dro
 export function essentialSteps (history) {
   const all = [...history.steps, ...history.late]
   const whole = plainDocument(all)
-  return all.flatMap((step, i) => !step.restart && differences(plainDocument(all.toSpliced(i, 1)), whole).length > 0 ? [i] : [])
+  return all.flatMap((step, i) => !step.event && differences(plainDocument(all.toSpliced(i, 1)), whole).length > 0 ? [i] : [])
 }

@@ -10,8 +10,14 @@ import { Random } from './seed.mjs'
 export const EDITS = ['text', 'emoji', 'surrogates', 'format', 'jsonSurrogates', 'embed', 'map', 'array', 'nested', 'replace',
   'xml', 'hook', 'subdocuments', 'undo', 'oddNumbers', 'bigints', 'binary', 'nothing', 'bigIds', 'offline', 'keepDeleted']
 
+/**
+ * What may happen to the server's copy between two deliveries. `restart`: the process is killed; `retire`: the document leaves
+ * memory and is loaded again.
+ */
+export const EVENTS = ['restart', 'retire']
+
 /** Kinds of deliveries. `sync`: full states and differences as a client answers a question; `senders`: several connections. With all of them off, every update goes in order, once, by itself. */
-export const DELIVERIES = ['reorder', 'merge', 'twice', 'withhold', 'sync', 'restart', 'senders']
+export const DELIVERIES = ['reorder', 'merge', 'twice', 'withhold', 'sync', 'senders', ...EVENTS]
 
 const REMOTE = 'remote'
 const SPECIAL_IDS = [0, 1, 2, 127, 128, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 48 + 1, 2 ** 53 - 2, 2 ** 53 - 1]
@@ -21,7 +27,7 @@ const SPECIAL_IDS = [0, 1, 2, 127, 128, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 48 +
  * @property {number} seed
  * @property {string[]} kinds what was switched on
  * @property {number} operations how many edits were tried
- * @property {Array<{ sender: number, as: 'update' | 'step2', update: Uint8Array, how: string } | { restart: true }>} steps
+ * @property {Array<{ sender: number, as: 'update' | 'step2', update: Uint8Array, how: string } | { event: 'restart' | 'retire' }>} steps
  * @property {typeof History.steps} late what was withheld: to be sent after a first comparison
  */
 
@@ -146,23 +152,41 @@ function plan (random, uses, updates) {
     return { sender, ...frame }
   })
   const steps = route(frames)
-  if (uses('restart') && random.chance(0.4)) steps.splice(random.int(0, steps.length), 0, { restart: true })
+  for (const event of EVENTS) {
+    if (uses(event) && random.chance(0.4)) steps.splice(random.int(0, steps.length), 0, { event })
+  }
   return { steps, late: route(random.shuffle(late)) }
 }
 
 /** A passive document fed with steps in their order. */
 export function plainDocument (steps, doc = passiveDoc()) {
-  for (const step of steps) if (!step.restart) Y.applyUpdate(doc, step.update)
+  for (const step of steps) if (!step.event) Y.applyUpdate(doc, step.update)
+  takePending(doc)
   return doc
+}
+
+/**
+ * Lets a document take what waits and could be taken. Of an update that lacks several things yjs remembers only one, and looks at
+ * the update again when that one has come, although parts of it may have become whole before.
+ */
+export function takePending (doc) {
+  for (let before = null; doc.store.pendingStructs !== null;) {
+    const state = JSON.stringify([...Y.decodeStateVector(Y.encodeStateVector(doc))].sort())
+    if (state === before) return
+    before = state
+    const { update } = doc.store.pendingStructs
+    doc.store.pendingStructs = null
+    Y.applyUpdateV2(doc, update)
+  }
 }
 
 /** A history as JSON: everything needed to replay it elsewhere. */
 export function toJSON ({ seed, kinds, operations, steps, late }) {
-  const plain = step => step.restart ? step : { ...step, update: Buffer.from(step.update).toString('hex') }
+  const plain = step => step.event ? step : { ...step, update: Buffer.from(step.update).toString('hex') }
   return { seed, kinds, operations, steps: steps.map(plain), late: late.map(plain) }
 }
 
 export function fromJSON ({ steps, late, ...rest }) {
-  const bytes = step => step.restart ? step : { ...step, update: Uint8Array.from(Buffer.from(step.update, 'hex')) }
+  const bytes = step => step.event ? step : { ...step, update: Uint8Array.from(Buffer.from(step.update, 'hex')) }
   return { ...rest, steps: steps.map(bytes), late: late.map(bytes) }
 }

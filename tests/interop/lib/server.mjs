@@ -156,9 +156,17 @@ export class Server {
     await this.launch()
   }
 
+  /** Log lines that show a token, a ticket or the secret of this server: must stay empty, and `dispose` sees to it. */
+  secrets () {
+    const secret = this.options.env?.QUIRE_AUTH_SECRET
+    return this.#lines.filter(line => /eyJ[\w-]{10,}|ticket_[0-9a-f]{16}/.test(line) || (secret && line.includes(secret)))
+  }
+
   /** Ends it by SIGKILL and removes its folder (kept if QUIRE_KEEP is set). */
   async dispose () {
     await this.kill('SIGKILL')
+    const secrets = this.secrets()
+    if (secrets.length) throw new Error(`the log shows secrets:\n${secrets.slice(0, 5).join('\n')}`)
     if (this.#ownsFolder && !process.env.QUIRE_KEEP) rmSync(this.dataDir, { recursive: true, force: true })
   }
 

@@ -143,6 +143,15 @@ impl Engine for RedbEngine {
         })
     }
 
+    fn values(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, EngineError> {
+        self.call("read", |database| {
+            let table = database.begin_read()?.open_table(TABLE)?;
+            let value =
+                |key: &Bytes| Ok(table.get(&**key)?.map(|value| Bytes::copy_from_slice(value.value())));
+            keys.iter().map(value).collect()
+        })
+    }
+
     fn page(&self, range: &KeyRange, bytes: usize) -> Result<Vec<Entry>, EngineError> {
         if range.is_empty() {
             return Ok(Vec::new());

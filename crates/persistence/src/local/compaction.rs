@@ -160,15 +160,12 @@ impl<E: Engine> LocalStore<E> {
 /// document; the contents are gone by then.
 fn encoded(doc: &DocId, entry: &CatalogEntry, contents: Contents) -> Result<(Bytes, Vec<Bytes>), StoreError> {
     let Contents { snapshot, updates, update_keys } = contents;
+    let first = entry.snapshot_seq().0;
+    let all = snapshot.into_iter().map(|bytes| (first, bytes)).chain((first + 1..).zip(updates));
+    let all = all.map(|(seq, bytes)| parsed(doc, Seq(seq), bytes)).collect::<Result<Vec<_>, _>>()?;
     let mut replica = Replica::new();
-    let mut seq = entry.snapshot_seq().0;
-    if let Some(snapshot) = snapshot {
-        replica.insert(&parsed(doc, Seq(seq), snapshot)?);
-    }
-    for update in updates {
-        seq += 1;
-        replica.insert(&parsed(doc, Seq(seq), update)?);
-    }
+    replica.insert_all(&all);
+    drop(all);
     let encoded = replica.encode().bytes().clone();
     let mut again = Replica::new();
     again.insert(&parsed(doc, entry.seq, encoded.clone())?);

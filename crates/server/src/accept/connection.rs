@@ -11,12 +11,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{Edge, Limits, Line, Peer};
+use super::{Line, Serving, Wire};
 
 /// Largest head of a request. Names of documents have at most 255 bytes, tokens a few kilobytes.
 const HEAD_BYTES: u32 = 32 << 10;
@@ -29,13 +27,8 @@ const STOPPING: Duration = Duration::from_millis(100);
 
 /// Serves requests until the peer closes, is silent without a request for [`Limits::header_timeout`], or `stop`.
 /// Returns early if the connection becomes a WebSocket, which goes on in a task of its own.
-pub(super) async fn serve(
-    line: Line<TcpStream>,
-    peer: Peer,
-    edge: Edge,
-    limits: Limits,
-    stop: CancellationToken,
-) {
+pub(super) async fn serve(line: Line<Wire>, serving: Serving) {
+    let Serving { peer, edge, limits, place, stop } = serving;
     let activity = Arc::clone(line.activity());
     // A request holds a clone until its response is handed over whole.
     let requests = Arc::new(());
@@ -69,7 +62,7 @@ pub(super) async fn serve(
                 }
                 return;
             }
-            () = stop.cancelled(), if !stopping => {
+            () = async { tokio::select! { () = stop.cancelled() => {}, () = place.must_go() => {} } }, if !stopping => {
                 stopping = true;
                 serving.as_mut().graceful_shutdown();
                 limit = STOPPING;

@@ -5,9 +5,14 @@
 //! [`Limits::header_timeout`], that is soon. Editors have a smaller limit of their own, with an answer that tells
 //! (`transport::upgrade`), so that health checks get through when as many editors are connected as are allowed.
 
+mod address;
 mod connection;
 mod line;
+mod origin;
 mod service;
+mod strangers;
+mod tls;
+mod wire;
 
 use std::io;
 use std::sync::Arc;
@@ -19,8 +24,14 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub(crate) use address::{Network, Proxies};
 pub(crate) use line::{Activity, Line};
+pub(crate) use origin::{Origin, Origins};
 pub(crate) use service::{Edge, Peer, Routes};
+pub(crate) use strangers::Strangers;
+pub use tls::TlsError;
+pub(crate) use tls::{Tls, TlsFiles};
+pub(crate) use wire::Wire;
 
 use crate::tasks::Tasks;
 
@@ -35,6 +46,25 @@ pub(crate) struct Limits {
     pub(crate) write_timeout: Duration,
 }
 
+/// What everybody passes who comes in.
+#[derive(Clone, Debug)]
+pub(crate) struct Doors {
+    /// Encryption, if it is wanted.
+    pub(crate) tls: Option<Tls>,
+    /// Those of whom nobody knows yet who they are.
+    pub(crate) strangers: Strangers,
+}
+
+/// What goes with one connection.
+#[derive(Debug)]
+struct Serving {
+    peer: Peer,
+    edge: Edge,
+    limits: Limits,
+    place: Arc<strangers::Place>,
+    stop: CancellationToken,
+}
+
 /// How long to wait after the operating system could not give a connection, most often because the process has as many
 /// files open as it may. Trying again at once would only burn the processor.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -47,9 +77,11 @@ pub(crate) async fn run(
     listener: TcpListener,
     edge: Edge,
     limits: Limits,
+    doors: Doors,
     tasks: Tasks,
     stop: CancellationToken,
 ) {
+    let Doors { tls, strangers } = doors;
     let slots = Arc::new(Semaphore::new(limits.sockets));
     let mut full = Warning::default();
     let mut failing = Warning::default();
@@ -59,8 +91,30 @@ pub(crate) async fn run(
             Ok((stream, peer)) => {
                 // Edits are small and people wait for them. A failure means that the peer is gone already.
                 let _ = stream.set_nodelay(true);
-                let line = Line::new(stream, limits.write_timeout, Some(slot));
-                tasks.spawn(connection::serve(line, Peer(peer), edge.clone(), limits.clone(), stop.clone()));
+                let serving = Serving {
+                    peer: Peer(peer),
+                    edge: edge.clone(),
+                    limits: limits.clone(),
+                    place: strangers.enter(),
+                    stop: stop.clone(),
+                };
+                let tls = tls.clone();
+                tasks.spawn(async move {
+                    let wire = match tls {
+                        None => Wire::Plain(stream),
+                        Some(tls) => {
+                            match tls.accept(stream, serving.limits.header_timeout, &serving.place).await {
+                                Ok(wire) => wire,
+                                Err(error) => {
+                                    debug!(peer = %peer, %error, "no TLS connection came about");
+                                    return;
+                                }
+                            }
+                        }
+                    };
+                    connection::serve(Line::new(wire, serving.limits.write_timeout, Some(slot)), serving)
+                        .await;
+                });
             }
             Err(error) if is_of_one_connection(&error) => {
                 debug!(%error, "a connection ended before it was accepted");

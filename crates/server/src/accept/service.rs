@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
@@ -9,7 +10,10 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 use tracing::{debug, info};
 
-use crate::http::{ApiError, Refused, Response, secure};
+use super::address::Proxies;
+use super::origin::Origins;
+use crate::doc::Counters;
+use crate::http::{ApiError, Refusal, Refused, Response, secure};
 use crate::transport::{self, Upgrades};
 
 /// Where a connection comes from.
@@ -24,22 +28,53 @@ pub(crate) type Routes = BoxCloneSyncService<::http::Request<Incoming>, Response
 pub(crate) struct Edge {
     upgrades: Upgrades,
     routes: Routes,
+    origins: Arc<Origins>,
+    proxies: Arc<Proxies>,
+    counters: Arc<Counters>,
 }
 
 impl Edge {
-    pub(crate) fn new(upgrades: Upgrades, routes: Routes) -> Self {
-        Self { upgrades, routes }
+    pub(crate) fn new(
+        upgrades: Upgrades,
+        routes: Routes,
+        origins: Origins,
+        proxies: Proxies,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { upgrades, routes, origins: Arc::new(origins), proxies: Arc::new(proxies), counters }
     }
 
     /// The answer. Never fails: what goes wrong inside is a 500.
     pub(crate) async fn respond(self, mut request: ::http::Request<Incoming>, peer: Peer) -> Response {
+        let address = self.proxies.origin(peer.0.ip(), request.headers());
+        let peer = Peer(SocketAddr::new(address, peer.0.port()));
         request.extensions_mut().insert(peer);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
-        let mut response = contained(self.route(request, peer)).await;
-        if let Some(Refused(reason)) = response.extensions_mut().remove() {
+        let counters = Arc::clone(&self.counters);
+        let mut response = match self.origins.check(request.headers()) {
+            Err(error) => error.into_response(),
+            Ok(from) => {
+                let preflight = Origins::preflight(&from, &method, request.headers());
+                let mut response = match preflight {
+                    Some(response) => response,
+                    None => contained(self.route(request, peer)).await,
+                };
+                Origins::permit(&from, response.headers_mut());
+                response
+            }
+        };
+        if let Some(Refused { kind, reason }) = response.extensions_mut().remove() {
             let status = response.status().as_u16();
-            info!(peer = %peer.0, %method, path, status, "a request was refused: {reason}");
+            if !reason.is_empty() {
+                info!(peer = %peer.0, %method, path, status, "refused: {reason}");
+            }
+            let counter = match kind {
+                Refusal::Unknown => &counters.refused_unknown,
+                Refusal::NoRight => &counters.refused_rights,
+                Refusal::Bound => &counters.refused_bounds,
+            };
+            Counters::add(counter, 1);
         }
         debug!(peer = %peer.0, %method, path, status = response.status().as_u16(), "answered");
         secure(response.headers_mut());

@@ -81,11 +81,9 @@ pub(crate) enum Refusal {
     /// They are from the future.
     #[error("the token is not valid for another {} s", .0.as_secs())]
     NotYet(std::time::Duration),
-    #[allow(dead_code, reason = "for the routes and dialects to come")]
     /// Somebody took them back.
-    #[error("{0} was revoked")]
-    Revoked(&'static str),
-    #[allow(dead_code, reason = "for the routes and dialects to come")]
+    #[error("what it gave was taken back")]
+    Revoked,
     /// Whoever would know cannot be asked. Holds why.
     #[error("it cannot be found out who this is: {0}")]
     Unavailable(String),

@@ -31,6 +31,8 @@ pub(crate) struct Caller {
     pub(crate) peer: SocketAddr,
     /// What it shows: the first of `Authorization`, `?token=`, subprotocol and cookie that there is.
     pub(crate) token: Option<Token>,
+    /// All cookies, for an application that knows people by its own.
+    pub(crate) cookies: Option<Token>,
     through_proxy: bool,
 }
 
@@ -42,7 +44,8 @@ impl Caller {
             .or_else(|| subprotocol(headers))
             .or_else(|| cookie(headers));
         let through_proxy = FORWARDED.iter().any(|name| headers.contains_key(name));
-        Self { peer, token, through_proxy }
+        let cookies = headers.get(header::COOKIE).and_then(|value| Token::new(value.to_str().ok()?));
+        Self { peer, token, cookies, through_proxy }
     }
 
     /// The same sender with another token, which came within the connection.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::authorizer::{Display, Identity, Refusal, printable};
 use super::grants::{Grant, Grants};
@@ -143,6 +144,14 @@ impl<'de> Deserialize<'de> for Audience {
 }
 
 impl Claims {
+    /// The claims of a JSON object, or why it holds none, without its values.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
+        // A list of the same values would be taken as well.
+        let object: Map<String, Value> = serde_json::from_slice(json)
+            .map_err(|error| format!("no JSON object (line {}, column {})", error.line(), error.column()))?;
+        serde_json::from_value(Value::Object(object)).map_err(|error| printable(&error.to_string()))
+    }
+
     /// Who this is, if the claims hold now. `key` is the name of the key that signed them.
     pub(crate) fn identity(
         self,

@@ -103,7 +103,6 @@ impl Grants {
         matching.map(|grant| Rights { right: grant.right, presence: grant.presence }).max()
     }
 
-    #[allow(dead_code, reason = "for the routes and dialects to come")]
     /// Whether they give `Admin` on everything there is and will be.
     pub(crate) fn is_admin_of_all(&self) -> bool {
         self.0.iter().any(|grant| {

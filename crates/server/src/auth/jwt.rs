@@ -11,6 +11,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 use quire_sync_protocol::DocId;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::authorizer::{Authorizer, Identity, Refusal, printable};
 use super::caller::{Caller, Token};
@@ -18,6 +19,10 @@ use super::caller::{Caller, Token};
 use super::claims::CLOCK_SKEW;
 use super::claims::{Claims, Expected};
 use super::keys::{self, Key};
+use super::ring::Ring;
+
+/// What is not accepted if a token names a key that is not known.
+const UNKNOWN_KEY: &str = "the key";
 
 /// Largest token. Real ones have some hundred bytes; the head of a request has no room for much more.
 const MAX_BYTES: usize = 16 << 10;
@@ -25,18 +30,28 @@ const MAX_BYTES: usize = 16 << 10;
 /// Knows people by signed tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct Signed {
-    keys: Arc<[Key]>,
+    ring: Ring,
     expected: Expected,
 }
 
 impl Signed {
-    pub(crate) fn new(keys: impl IntoIterator<Item = Key>, expected: Expected) -> Self {
-        Self { keys: keys.into_iter().collect(), expected }
+    pub(crate) fn new(ring: Ring, expected: Expected) -> Self {
+        Self { ring, expected }
     }
 
     fn verify(&self, token: &Token, now: SystemTime) -> Result<Identity, Refusal> {
-        let (claims, key) = verify(token, &self.keys)?;
+        let (claims, key) = verify(token, &self.ring.keys())?;
         claims.identity(&self.expected, key, now)
+    }
+
+    async fn who(&self, token: &Token) -> Result<Identity, Refusal> {
+        match self.verify(token, SystemTime::now()) {
+            // A key that is not known may be a new one.
+            Err(Refusal::Unaccepted { what: UNKNOWN_KEY, .. }) if self.ring.refreshed().await => {
+                self.verify(token, SystemTime::now())
+            }
+            known => known,
+        }
     }
 }
 
@@ -46,8 +61,7 @@ impl Authorizer for Signed {
         caller: &'a Caller,
         _doc: Option<&'a DocId>,
     ) -> BoxFuture<'a, Result<Identity, Refusal>> {
-        let token = caller.token.as_ref().ok_or(Refusal::NoCredentials);
-        std::future::ready(token.and_then(|token| self.verify(token, SystemTime::now()))).boxed()
+        async move { self.who(caller.token.as_ref().ok_or(Refusal::NoCredentials)?).await }.boxed()
     }
 }
 
@@ -57,7 +71,7 @@ struct Header {
     alg: String,
     kid: Option<String>,
     /// Extensions that a reader must understand. None is.
-    crit: Option<serde_json::Value>,
+    crit: Option<Value>,
 }
 
 /// The claims of a token that one of these keys has signed, and the name of that key. Says nothing of whether they hold.
@@ -71,13 +85,13 @@ pub(crate) fn verify(token: &Token, keys: &[Key]) -> Result<(Claims, Option<Arc<
     let algorithm: Algorithm = header.alg.parse().map_err(|_| unaccepted("the algorithm", &header.alg))?;
     let mut candidates = keys::candidates(keys, header.kid.as_deref()).peekable();
     if candidates.peek().is_none() {
-        return Err(unaccepted("the key", header.kid.as_deref().unwrap_or_default()));
+        return Err(unaccepted(UNKNOWN_KEY, header.kid.as_deref().unwrap_or_default()));
     }
     let mut refusal = unaccepted("the algorithm", &header.alg);
     for key in candidates.filter(|key| key.algorithm == algorithm) {
-        match jsonwebtoken::decode::<serde_json::Value>(text, &key.verifying, &signature_only(algorithm)) {
+        match jsonwebtoken::decode::<Map<String, Value>>(text, &key.verifying, &signature_only(algorithm)) {
             Ok(decoded) => {
-                let claims = serde_json::from_value(decoded.claims)
+                let claims = serde_json::from_value(Value::Object(decoded.claims))
                     .map_err(|error| Refusal::Claims(printable(&error.to_string())))?;
                 return Ok((claims, key.id.clone()));
             }

@@ -4,6 +4,8 @@
 //! request --> Caller (credentials, address) --> Gate --> Authorizer --> Identity (who, until when, grants)
 //!                                                |
 //!                                                +--> Permit (identity, rights on one document), or 401 or 403
+//!                                                        |
+//!                                                        +--> Pass (for a connection: ends, changes)
 //! ```
 //!
 //! Every request for a document and every connection passes [`Gate::check`], and everything that concerns the server as a
@@ -17,12 +19,28 @@ mod gate;
 mod grants;
 mod jwt;
 mod keys;
+mod ledger;
+mod live;
 mod open;
+mod revocation;
+mod ring;
+mod stamp;
+mod ticket;
 mod tool;
+mod webhook;
 
-#[allow(unused_imports, reason = "for the routes and dialects to come")]
+#[allow(unused_imports, reason = "for the dialects to come")]
 pub(crate) use caller::{Caller, Token, token_of_subprotocol};
-#[allow(unused_imports, reason = "for the routes and dialects to come")]
-pub(crate) use gate::{Gate, Permit};
+pub(crate) use claims::Seconds;
+pub(crate) use gate::Gate;
 pub(crate) use grants::{Grant, Right, Scope};
+pub(crate) use keys::Key;
+pub(crate) use ledger::Ledger;
+pub use ledger::LedgerError;
+pub(crate) use live::{Live, Pass, PassEvent};
+pub(crate) use revocation::Revocation;
+pub(crate) use ring::{Ring, Source};
+pub(crate) use stamp::Stamp;
+pub(crate) use ticket::LIFE as TICKET_LIFE;
 pub(crate) use tool::{TokenClaims, explain_token, make_token};
+pub(crate) use webhook::WebhookConfig;

@@ -8,7 +8,6 @@ use super::caller::Token;
 use super::claims::{Claims, Expected, Seconds};
 use super::grants::Grant;
 use super::jwt;
-use super::keys::Key;
 use crate::config::Access;
 
 /// What a token is to say.
@@ -68,10 +67,13 @@ pub(crate) fn explain_token(access: &Access, text: &str, now: SystemTime) -> Exp
         }
         Err(error) => lines.push(format!("it cannot be read: {error}")),
     }
-    let keys: Vec<_> = access.secret.iter().map(|secret| Key::secret(secret.bytes())).collect();
+    let keys = match access.ring() {
+        Ok(ring) => ring.keys(),
+        Err(reason) => return Explained { text: reason, holds: false },
+    };
     let expected = Expected { audience: access.audience.clone(), issuer: access.issuer.clone() };
     let identity = if keys.is_empty() {
-        Err("no key is configured, so nobody knows whether the signature is right".to_owned())
+        Err("no key is configured on this machine, so nobody knows whether the signature is right".to_owned())
     } else {
         jwt::verify(&token, &keys)
             .and_then(|(claims, key)| claims.identity(&expected, key, now))

@@ -58,7 +58,7 @@ async fn serve(config: Config) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = announce(server.address()) {
+    if let Err(error) = announce(server.scheme(), server.address()) {
         // Whoever started the server may have closed its standard output; that is no reason not to serve.
         warn!(%error, "standard output cannot be written");
     }
@@ -67,8 +67,8 @@ async fn serve(config: Config) -> ExitCode {
 }
 
 /// The one line on standard output, written when connections are accepted.
-fn announce(address: SocketAddr) -> io::Result<()> {
+fn announce(scheme: &str, address: SocketAddr) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "quire listens on http://{address}")?;
+    writeln!(stdout, "quire listens on {scheme}://{address}")?;
     stdout.flush()
 }

@@ -116,7 +116,7 @@ mod tests {
         let config =
             resolve(&["--listen", "0.0.0.0:1", "--allow-anonymous", "--fault-injection", "store-delay=1s"]);
         assert_eq!(config.listen().to_string(), "0.0.0.0:1");
-        assert_eq!(config.store_delay.as_secs(), 1);
+        assert_eq!(config.injection.store_delay.as_secs(), 1);
         assert_eq!(resolve(&["--allow-anonymous=false"]).listen().port(), 1234);
         assert_eq!(parse(&["--config", "a.toml"]).unwrap().config, Some("a.toml".into()));
     }

@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::fs;
+use std::time::Duration;
 
 use super::resolved::Reader;
+use super::value::duration;
+use crate::accept::Origin;
+use crate::auth::{Key, Ring, Source, WebhookConfig};
 
 /// A secret shorter than this can be guessed by trying (RFC 7518, 3.2).
 const SECRET_BYTES: usize = 32;
@@ -13,12 +17,20 @@ const SECRET_BYTES: usize = 32;
 pub(crate) struct Access {
     /// What tokens of the kind HS256 are signed with.
     pub(crate) secret: Option<Secret>,
+    /// Where other keys come from.
+    pub(crate) keys: Vec<Source>,
+    /// The application that is asked who somebody is.
+    pub(crate) webhook: Option<WebhookConfig>,
     /// Whom tokens must be for.
     pub(crate) audience: Option<String>,
     /// Who must have made tokens.
     pub(crate) issuer: Option<String>,
+    /// Pages that may connect, beside the server's own.
+    pub(crate) allow_origin: Vec<Origin>,
     /// Whether those who show no token read and write.
     pub(crate) allow_anonymous: bool,
+    /// Whether presence of those who are known says so.
+    pub(crate) stamp_presence: bool,
     /// How editors are refused.
     pub(crate) refuse: Refuse,
 }
@@ -26,7 +38,13 @@ pub(crate) struct Access {
 impl Access {
     /// Whether anybody is asked who they are.
     pub(crate) fn has_keys(&self) -> bool {
-        self.secret.is_some()
+        self.secret.is_some() || !self.keys.is_empty() || self.webhook.is_some()
+    }
+
+    /// All keys; the error says which source cannot be used. Blocking.
+    pub(crate) fn ring(&self) -> Result<Ring, String> {
+        let secret = self.secret.iter().map(|secret| Key::secret(secret.bytes())).collect();
+        Ring::new(secret, self.keys.clone())
     }
 }
 
@@ -72,15 +90,46 @@ impl Reader<'_> {
                 "auth_secret is given as well; one of the two is enough".to_owned(),
             );
         }
+        let allow_origin = self.list("allow_origin", Origin::parse);
+        let secret = written.or(in_file);
+        let keys = self.list("auth_keys", Source::parse);
+        let webhook = self.webhook();
+        if webhook.is_some() && (secret.is_some() || !keys.is_empty()) {
+            self.fault(
+                "auth_webhook",
+                "there are keys as well; people are known by one or the other".to_owned(),
+            );
+        }
         Access {
-            secret: written.or(in_file),
+            allow_origin,
+            secret,
+            keys,
+            webhook,
             audience: self.optional("auth_audience", text),
             issuer: self.optional("auth_issuer", text),
             allow_anonymous,
+            stamp_presence: self.value("stamp_presence", super::value::switch),
             refuse: self.value("refuse", refuse),
         }
     }
 }
+
+impl Reader<'_> {
+    fn webhook(&mut self) -> Option<WebhookConfig> {
+        let timeout = self.value("auth_webhook_timeout", |text| duration(text, SECOND..=MINUTE));
+        let cache = self.value("auth_webhook_cache", |text| duration(text, Duration::ZERO..=60 * MINUTE));
+        let uri = self.optional("auth_webhook", |text| match Source::parse(text)? {
+            Source::Url(uri) => Ok(uri),
+            Source::File(_) => {
+                Err(format!("{text:?} is no URL; write one such as https://app.example.com/quire/who"))
+            }
+        });
+        uri.map(|uri| WebhookConfig { uri, timeout, cache })
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn secret(text: &str) -> Result<Secret, String> {
     if text.is_empty() { Err("the secret is empty".to_owned()) } else { Ok(Secret(text.to_owned())) }

@@ -6,13 +6,14 @@
 mod access;
 mod fault;
 mod file;
+mod injection;
 mod print;
 mod raw;
 mod resolved;
 mod setting;
 mod value;
 
-pub(crate) use access::{Access, Refuse};
+pub(crate) use access::{Access, Refuse, Secret};
 pub use fault::{Fault, Faults, Place};
 pub use print::print;
 pub use raw::{Given, Raw};

@@ -9,9 +9,12 @@ use tracing_subscriber::filter::Targets;
 
 use super::access::Access;
 use super::fault::{Fault, Faults, Place};
+use super::injection::Injection;
 use super::raw::{Given, Raw};
 use super::setting::Setting;
 use super::value;
+use crate::accept::{Network, TlsFiles};
+use crate::transport::{Bounds, Rates};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,14 @@ pub enum LogFormat {
 pub struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) access: Access,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) max_unauthenticated: usize,
+    pub(crate) bounds: Bounds,
+    pub(crate) rates: Rates,
     pub(crate) store: StoreSpec,
+    /// What was revoked; `None` where nothing is to survive the process.
+    pub(crate) revocations: Option<PathBuf>,
     pub(crate) idle_unload: Duration,
     pub(crate) keepalive: Duration,
     pub(crate) max_connections: usize,
@@ -40,8 +50,7 @@ pub struct Config {
     pub(crate) view_memory: usize,
     pub(crate) log: Targets,
     pub(crate) log_format: LogFormat,
-    /// Each commit of the store takes this much longer; only with `fault_injection`.
-    pub(crate) store_delay: Duration,
+    pub(crate) injection: Injection,
     /// The program to start as view worker; `None` for this very program.
     pub(crate) worker: Option<PathBuf>,
 }
@@ -62,10 +71,25 @@ impl Config {
             );
         }
         let data = reader.value("data", directory);
+        let store = reader.value("store", |text| store(text).map(|spec| spec.within(&data)));
+        let revocations = match &store {
+            StoreSpec::Memory => None,
+            StoreSpec::Redb(_) | StoreSpec::Sled(_) => Some(data.join("revocations.json")),
+        };
         let config = Self {
             listen,
             access,
-            store: reader.value("store", |text| store(text).map(|spec| spec.within(&data))),
+            tls: reader.tls(),
+            trusted_proxies: reader.list("trusted_proxies", Network::parse),
+            max_unauthenticated: reader
+                .value("max_unauthenticated", |text| value::count(text, 1..=1_000_000)),
+            bounds: reader.bounds(),
+            rates: Rates {
+                messages: reader.value("max_message_rate", |text| value::count(text, 1..=1_000_000)),
+                bytes: reader.value("max_byte_rate", |text| value::bytes(text, 64 << 10..=1 << 40)),
+            },
+            store,
+            revocations,
             idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
             max_connections: reader.value("max_connections", |text| value::count(text, 1..=1_000_000)),
@@ -78,12 +102,12 @@ impl Config {
             view_memory: reader.value("view_memory", |text| value::bytes(text, 64 << 20..=1 << 40)),
             log: reader.value("log", log_filter),
             log_format: reader.value("log_format", log_format),
-            store_delay: Duration::ZERO,
+            injection: Injection::default(),
             worker: None,
         };
-        let store_delay = reader.fault_injection();
+        let injection = reader.fault_injection();
         Faults::check(reader.faults)?;
-        Ok(Self { store_delay, ..config })
+        Ok(Self { injection, ..config })
     }
 
     /// The address to listen on. With port 0, [`crate::server::Server::address`] knows the real one.
@@ -144,6 +168,47 @@ impl Reader<'_> {
         }
     }
 
+    /// The values of a list. After faults it lacks those.
+    pub(super) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let setting = setting(key);
+        let Some(Given { texts, place }) = self.raw.given(setting) else { return Vec::new() };
+        let mut values = Vec::with_capacity(texts.len());
+        for text in texts {
+            match parse(text) {
+                Ok(value) => values.push(value),
+                Err(message) => self.faults.push(fault(setting, place, message)),
+            }
+        }
+        values
+    }
+
+    fn tls(&mut self) -> Option<TlsFiles> {
+        let certificate = self.optional("tls_cert", directory);
+        let key = self.optional("tls_key", directory);
+        match (certificate, key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (Some(_), None) => {
+                self.fault("tls_cert", "the key is missing: give --tls-key as well".to_owned());
+                None
+            }
+            (None, Some(_)) => {
+                self.fault("tls_key", "the certificate is missing: give --tls-cert as well".to_owned());
+                None
+            }
+        }
+    }
+
+    fn bounds(&mut self) -> Bounds {
+        let mut count = |key| self.value(key, |text| value::count(text, 1..=1_000_000));
+        Bounds {
+            per_address: count("max_per_address"),
+            per_user: count("max_per_user"),
+            per_document: count("max_per_document"),
+            per_minute: count("max_connects"),
+        }
+    }
+
     /// A fault of this setting that shows only beside others.
     pub(super) fn fault(&mut self, key: &str, message: String) {
         let setting = setting(key);
@@ -151,19 +216,17 @@ impl Reader<'_> {
         self.faults.push(fault(setting, place, message));
     }
 
-    /// How much longer each commit is to take.
-    fn fault_injection(&mut self) -> Duration {
+    fn fault_injection(&mut self) -> Injection {
         let setting = setting("fault_injection");
-        let mut found = Duration::ZERO;
+        let mut injection = Injection::default();
         if let Some(Given { texts, place }) = self.raw.given(setting) {
             for text in texts {
-                match store_delay(text) {
-                    Ok(delay) => found = delay,
-                    Err(message) => self.faults.push(fault(setting, place, message)),
+                if let Err(message) = injection.add(text) {
+                    self.faults.push(fault(setting, place, message));
                 }
             }
         }
-        found
+        injection
     }
 }
 
@@ -184,19 +247,11 @@ fn fault(setting: &Setting, place: &Place, message: String) -> Fault {
 }
 
 fn directory(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("a folder must be named".to_owned()) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() { Err("a path must be named".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn store(text: &str) -> Result<StoreSpec, String> {
     text.parse().map_err(|error: StoreSpecError| error.to_string())
-}
-
-/// The only fault that can be injected so far.
-fn store_delay(text: &str) -> Result<Duration, String> {
-    let time = text
-        .strip_prefix("store-delay=")
-        .ok_or_else(|| format!("{text:?} is no fault that can be injected; there is store-delay=TIME"))?;
-    value::duration(time, Duration::ZERO..=MINUTE)
 }
 
 fn log_filter(text: &str) -> Result<Targets, String> {
@@ -240,7 +295,7 @@ mod tests {
         assert_eq!(config.store, StoreSpec::Redb("./quire-data".into()));
         assert_eq!(config.keepalive, Duration::from_secs(20));
         assert_eq!(config.max_message, 64 << 20);
-        assert_eq!(config.store_delay, Duration::ZERO);
+        assert_eq!(config.injection, Injection::default());
     }
 
     #[test]
@@ -299,8 +354,9 @@ mod tests {
     #[test]
     fn only_known_faults_are_injected() {
         let resolve = |text| Config::resolve(&Raw::of([("fault_injection", text)]));
-        assert_eq!(resolve("store-delay=500ms").unwrap().store_delay, Duration::from_millis(500));
-        for text in ["store-delay", "store-delay=x", "store-delay=2min", "crash"] {
+        assert_eq!(resolve("store-delay=500ms").unwrap().injection.store_delay, Duration::from_millis(500));
+        assert_eq!(resolve("eager-compaction=8").unwrap().injection.eager_compaction, Some(8));
+        for text in ["eager-compaction=0", "store-delay", "store-delay=x", "store-delay=2min", "crash"] {
             resolve(text).unwrap_err();
         }
     }

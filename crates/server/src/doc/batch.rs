@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{DocId, Message, Output, Room, RoomEvent, SessionId, To};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::counters::Counters;
 use super::directory::Shared;
@@ -19,6 +19,7 @@ use super::fanout::Fanout;
 use super::handle::Seat;
 use super::ledger::Ledger;
 use super::mailbox::{Command, Mailbox};
+use super::queue::Receiver;
 use crate::store::writer::Written;
 
 /// Commands that are handled together.
@@ -86,21 +87,17 @@ impl Desk {
     }
 
     /// Waits for commands. Cancel safe.
-    pub(crate) async fn next_batch(&mut self, queue: &mut mpsc::UnboundedReceiver<Command>) -> Batch {
+    pub(crate) async fn next_batch(&mut self, queue: &mut Receiver<Command>) -> Batch {
         let mut batch = self.waiting_batch(queue);
         if batch.commands.is_empty() {
-            match queue.recv().await {
-                Some(command) => batch.commands.push(command),
-                // The writer's log keeps a sender, so this does not happen.
-                None => std::future::pending().await,
-            }
+            batch.commands.push(queue.recv().await);
             self.fill(&mut batch, queue);
         }
         batch
     }
 
     /// What waits right now, within the budget.
-    pub(crate) fn waiting_batch(&mut self, queue: &mut mpsc::UnboundedReceiver<Command>) -> Batch {
+    pub(crate) fn waiting_batch(&mut self, queue: &mut Receiver<Command>) -> Batch {
         let config = &self.shared.config;
         let is_gated = self.ledger.is_full(config.unsaved_bytes, config.unsaved_bytes_of_all);
         let mut batch = Batch { commands: Vec::new(), is_gated };
@@ -108,13 +105,13 @@ impl Desk {
         batch
     }
 
-    fn fill(&mut self, batch: &mut Batch, queue: &mut mpsc::UnboundedReceiver<Command>) {
+    fn fill(&mut self, batch: &mut Batch, queue: &mut Receiver<Command>) {
         let config = &self.shared.config;
         let mut bytes: usize = batch.commands.iter().map(content_bytes).sum();
         let mut messages: usize = batch.commands.iter().map(message_count).sum();
         while bytes < config.batch_bytes && messages < config.batch_messages {
             let put_aside = if batch.is_gated { None } else { self.aside.pop_front() };
-            let Some(command) = put_aside.or_else(|| queue.try_recv().ok()) else { return };
+            let Some(command) = put_aside.or_else(|| queue.try_recv()) else { return };
             bytes += content_bytes(&command);
             messages += message_count(&command);
             batch.commands.push(command);
@@ -129,7 +126,8 @@ impl Desk {
                 let asks = messages.iter().any(|message| matches!(message, Message::SyncStep1(_)));
                 if asks { self.ledger.bytes() } else { 0 }
             }
-            Command::Leave { .. }
+            Command::Rights { .. }
+            | Command::Leave { .. }
             | Command::Apply { .. }
             | Command::Made
             | Command::Delete { .. }
@@ -187,6 +185,12 @@ impl Desk {
             Command::Written { session } => {
                 if self.fanout.contains(session) {
                     room.handle_drained(session, now);
+                }
+            }
+            Command::Rights { session, access, presence } => {
+                if self.fanout.contains(session) {
+                    tracing::debug!(doc = %self.doc, %session, ?access, presence, "other rights");
+                    room.handle_rights(session, access, presence, now);
                 }
             }
             Command::Leave { session, done } => {
@@ -307,7 +311,11 @@ impl Desk {
             | Command::Delete { .. }) => {
                 self.aside.push_back(command);
             }
-            Command::Deliver { .. } | Command::Written { .. } | Command::Leave { .. } | Command::Made => {}
+            Command::Deliver { .. }
+            | Command::Written { .. }
+            | Command::Rights { .. }
+            | Command::Leave { .. }
+            | Command::Made => {}
         }
     }
 
@@ -331,6 +339,7 @@ impl Desk {
             | Command::Deliver { .. }
             | Command::Made
             | Command::Written { .. }
+            | Command::Rights { .. }
             | Command::Leave { .. } => {}
         }
     }
@@ -400,10 +409,12 @@ impl Desk {
     }
 }
 
-/// Commands that wait while too much waits for the store, and leaving, which must not overtake them.
+/// Commands that wait while too much waits for the store, and what must not overtake them: leaving and other rights.
 fn brings_content(command: &Command) -> bool {
     match command {
-        Command::Deliver { .. } | Command::Apply { .. } | Command::Leave { .. } => true,
+        Command::Deliver { .. } | Command::Apply { .. } | Command::Rights { .. } | Command::Leave { .. } => {
+            true
+        }
         Command::Join { .. }
         | Command::Written { .. }
         | Command::Snapshot { .. }
@@ -419,6 +430,7 @@ fn content_bytes(command: &Command) -> usize {
         Command::Deliver { space, .. } | Command::Apply { space, .. } => space.bytes(),
         Command::Join { .. }
         | Command::Written { .. }
+        | Command::Rights { .. }
         | Command::Leave { .. }
         | Command::Snapshot { .. }
         | Command::Made

@@ -31,6 +31,20 @@ pub struct Counters {
     pub edits_refused: AtomicU64,
     /// Presence entries that were dropped.
     pub presence_refused: AtomicU64,
+    /// Requests and connections refused because nobody knew who it was.
+    pub refused_unknown: AtomicU64,
+    /// Requests and connections refused for want of a right, or by the origin of their page.
+    pub refused_rights: AtomicU64,
+    /// Connections refused because a bound on them was reached.
+    pub refused_bounds: AtomicU64,
+    /// Connections of nobody in particular that made room for others.
+    pub strangers_evicted: AtomicU64,
+    /// Times a connection sent faster than it may and was read more slowly.
+    pub throttled: AtomicU64,
+    /// Connections that ended because their token did.
+    pub expired: AtomicU64,
+    /// Connections that ended because their rights were taken back.
+    pub revoked: AtomicU64,
     /// Times a session was asked for content that others build on.
     pub gaps_asked: AtomicU64,
     /// Errors of ours that cost a document's memory.

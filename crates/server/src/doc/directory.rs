@@ -28,6 +28,7 @@ use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::task::Task;
 use crate::store::compactor::Compactor;
+use crate::store::pace::PACE;
 use crate::store::reader::{Content, Reader};
 use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
@@ -109,7 +110,7 @@ impl Directory {
         let counters = Arc::<Counters>::default();
         let deleted = Arc::<AtomicBool>::default();
         let shared = Shared {
-            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters))?,
+            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
             compactor: Compactor::start(
                 Arc::clone(&store),
                 config.compaction.clone(),
@@ -154,9 +155,7 @@ impl Directory {
         }
         let encode = move |content: Content| {
             let mut replica = Replica::new();
-            for update in &content.updates {
-                replica.insert(update);
-            }
+            replica.insert_all(&content.updates);
             content.exists.then(|| replica.diff(&known))
         };
         Ok(self.shared.reader.load(doc.clone(), encode).await?)
@@ -243,6 +242,11 @@ impl Directory {
     /// What the document layer counts.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// The same, for those who count.
+    pub(crate) fn shared_counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
     }
 
     /// Opens nothing from now on, takes what sessions have delivered, ends them

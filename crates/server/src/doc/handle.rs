@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use quire_persistence::Seq;
-use quire_sync_protocol::{Message, SessionId, SessionSetup, StateVector, Update};
+use quire_sync_protocol::{Access, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::oneshot;
 
 use super::error::{ChangeError, JoinError, SeatClosed};
@@ -93,6 +94,15 @@ pub struct Seat {
     mailbox: Mailbox,
 }
 
+/// Why messages were not delivered at once.
+#[derive(Debug)]
+pub(crate) enum Undelivered {
+    /// The document has too much to do: wait for it with these.
+    Full(Vec<Message>),
+    /// The session has ended.
+    Closed(SeatClosed),
+}
+
 impl Seat {
     pub(crate) fn new(session: SessionId, outbox: Arc<Outbox>, mailbox: Mailbox) -> Self {
         Self { session, outbox, mailbox }
@@ -119,10 +129,30 @@ impl Seat {
         self.mailbox.send(Command::Deliver { session: self.session, messages, space }).map_err(|_| SeatClosed)
     }
 
+    /// Like [`Seat::deliver`] where that would not have to wait; else gives the messages back.
+    pub(crate) fn deliver_now(&self, messages: Vec<Message>) -> Result<(), Undelivered> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        if self.outbox.is_closed() {
+            return Err(Undelivered::Closed(SeatClosed));
+        }
+        let Some(space) = self.mailbox.space_now(message_bytes(&messages)) else {
+            return Err(Undelivered::Full(messages));
+        };
+        let command = Command::Deliver { session: self.session, messages, space };
+        self.mailbox.send(command).map_err(|_| Undelivered::Closed(SeatClosed))
+    }
+
     /// Waits for something to write and takes all of it. Coming back for more means that the last is written to the
     /// socket, or at least that the socket has taken it. Only one task may call this. Cancel safe.
     pub async fn next(&self) -> Outgoing {
         self.outbox.next(|| self.tell_written()).await
+    }
+
+    /// Like [`Seat::next`], for a connection that polls.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Outgoing> {
+        self.outbox.poll_next(cx, || self.tell_written())
     }
 
     /// Tells that everything [`Seat::next`] has returned so far is written to the socket and flushed. Call it after
@@ -131,6 +161,12 @@ impl Seat {
         if self.outbox.written() {
             self.tell_written();
         }
+    }
+
+    /// Changes what the session may do. What was delivered before is handled by the rights of then.
+    pub fn set_rights(&self, access: Access, presence: bool) {
+        // A session that has ended has no rights.
+        let _ = self.mailbox.send(Command::Rights { session: self.session, access, presence });
     }
 
     fn tell_written(&self) {

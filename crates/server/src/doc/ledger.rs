@@ -115,12 +115,17 @@ impl Ledger {
             *ticket = (*ticket).min(self.appended);
         }
         self.reply();
+        if !self.waiting.is_empty() {
+            self.log.hurry();
+        }
     }
 
     /// The room is no more: who waits for what it took and did not hand on waits in vain. Dropped replies say so.
     pub(crate) fn abandon_rest(&mut self) {
         let appended = self.appended;
         self.waiting.retain(|(ticket, _)| *ticket <= appended);
+        // The document waits for what it has appended.
+        self.log.hurry();
     }
 
     fn reply(&mut self) {

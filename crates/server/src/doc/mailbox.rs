@@ -3,17 +3,18 @@
 //! One queue, so that a session's messages and its leaving stay in order. What carries content takes space in
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
-//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Durable` or `Outdated` for a commit, one
-//! `Snapshot` or `Delete` for a request).
+//! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Rights` for a change of them, one
+//! `Durable` or `Outdated` for a commit, one `Snapshot` or `Delete` for a request).
 
 use std::sync::Arc;
 
 use quire_persistence::{Epoch, Seq};
-use quire_sync_protocol::{ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::error::{ChangeError, JoinError};
 use super::handle::Seat;
+use super::queue::{Receiver, Sender, queue};
 use crate::store::writer::Durable;
 
 /// What a message costs beside its bytes.
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Deliver { session: SessionId, messages: Vec<Message>, space: Space },
     /// A session's connection has written all that was in its outbox. Only sent if the task waits for it.
     Written { session: SessionId },
+    /// A session's rights have changed.
+    Rights { session: SessionId, access: Access, presence: bool },
     /// A session ends; what it delivered before comes first. `done` goes when it has ended.
     Leave { session: SessionId, done: Option<oneshot::Sender<()>> },
     /// An update that came without a session. The reply comes when it is durable.
@@ -61,7 +64,7 @@ impl Space {
 /// The sending side. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: Sender<Command>,
     space: Arc<Semaphore>,
     capacity: u32,
 }
@@ -72,8 +75,8 @@ pub(crate) struct Gone;
 
 impl Mailbox {
     /// A mailbox with space for this many bytes, beyond one command, and its receiving side.
-    pub(crate) fn new(capacity: usize) -> (Self, mpsc::UnboundedReceiver<Command>) {
-        let (commands, receiver) = mpsc::unbounded_channel();
+    pub(crate) fn new(capacity: usize) -> (Self, Receiver<Command>) {
+        let (commands, receiver) = queue();
         let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
         // Always below the semaphore's own bound, which is 2^61 or, on 32 bits, 2^29.
         let permits = (capacity as usize).min(Semaphore::MAX_PERMITS);
@@ -85,6 +88,13 @@ impl Mailbox {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
         let permit = Arc::clone(&self.space).acquire_many_owned(permits).await.map_err(|_| Gone)?;
         Ok(Space { bytes, _permit: permit })
+    }
+
+    /// Space, if there is enough and nobody waits for some. What is larger than the whole mailbox never finds it.
+    pub(crate) fn space_now(&self, bytes: usize) -> Option<Space> {
+        let permits = u32::try_from(bytes).ok().filter(|permits| *permits <= self.capacity)?;
+        let permit = Arc::clone(&self.space).try_acquire_many_owned(permits).ok()?;
+        Some(Space { bytes, _permit: permit })
     }
 
     /// Puts a command in. Never waits.

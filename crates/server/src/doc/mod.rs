@@ -21,12 +21,14 @@ mod handle;
 mod ledger;
 mod lifecycle;
 mod mailbox;
+mod queue;
 mod task;
 
 pub use config::DirectoryConfig;
 pub use counters::Counters;
 pub use directory::{Directory, Drained, Unsaved};
 pub use error::{ChangeError, CloseReason, JoinError, OpenError, SeatClosed};
+pub(crate) use handle::Undelivered;
 pub use handle::{DocHandle, Seat};
 
 pub use crate::outbox::Outgoing;

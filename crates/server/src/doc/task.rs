@@ -10,7 +10,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
 use quire_sync_protocol::Room;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::batch::{Batch, Desk};
 use super::counters::Counters;
@@ -18,6 +18,8 @@ use super::directory::{Place, Readiness};
 use super::error::{CloseReason, JoinError, OpenError};
 use super::lifecycle::{Event, Failure, Life, Phase};
 use super::mailbox::{Command, Mailbox};
+use super::queue::Receiver;
+use crate::seldom::{Alarm, Seldom};
 use crate::store::reader::LoadError;
 
 /// Work on this many bytes takes long enough (about a millisecond and more) that the runtime should know of it: other
@@ -28,7 +30,7 @@ const HEAVY_BYTES: usize = 512 << 10;
 #[derive(Debug)]
 pub(crate) struct Task {
     place: Place,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: Receiver<Command>,
     ready: watch::Sender<Readiness>,
     draining: watch::Receiver<bool>,
     life: Life,
@@ -39,7 +41,7 @@ impl Task {
     pub(crate) fn new(
         place: Place,
         mailbox: Mailbox,
-        commands: mpsc::UnboundedReceiver<Command>,
+        commands: Receiver<Command>,
         ready: watch::Sender<Readiness>,
     ) -> Self {
         let draining = place.shared.draining.subscribe();
@@ -62,22 +64,20 @@ impl Task {
     }
 
     /// Loads the room, unless the server goes down meanwhile.
-    async fn load(&mut self) -> Option<Room> {
+    async fn load(&mut self) -> Option<Box<Room>> {
         let config = self.place.shared.config.room.clone();
         let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
-            let mut room = Room::new(config);
+            // In a box: it is handed on, and each place on its way would have room for it for as long as the task lives.
+            let mut room = Box::new(Room::new(config));
             room.load_dead(content.dead);
-            let mut bytes = 0;
-            for update in &content.updates {
-                room.load(update);
-                bytes += update.bytes().len();
-            }
+            room.load(&content.updates);
+            let bytes = content.updates.iter().map(|update| update.bytes().len()).sum();
             let seq = content.exists.then_some(content.seq);
             (room, content.epoch, seq, bytes, content.updates.len())
         });
         let outcome = tokio::select! {
             outcome = load => outcome,
-            () = going_down(&mut self.draining) => {
+            () = going_down(self.draining.clone()) => {
                 self.ready.send_replace(Readiness::Failed(OpenError::Draining));
                 self.advance(Event::Drain);
                 return None;
@@ -111,15 +111,17 @@ impl Task {
     }
 
     /// Runs batches until the document retires, fails or the server goes down.
-    async fn serve(&mut self, mut room: Room) {
+    async fn serve(&mut self, mut room: Box<Room>) {
         let mut timeout = None;
+        let mut stop = Seldom::new(going_down(self.draining.clone()));
+        let mut alarm = Alarm::default();
         while matches!(self.life.phase, Phase::Active | Phase::Idle { .. } | Phase::Retiring) {
             let due = earliest([timeout, self.idle_until(), self.desk.compaction_at()]);
             let wake = tokio::select! {
                 biased;
-                () = going_down(&mut self.draining) => Wake::GoingDown,
+                () = &mut stop => Wake::GoingDown,
                 batch = self.desk.next_batch(&mut self.commands) => Wake::Batch(batch),
-                () = sleep_until(due) => Wake::Due,
+                () = alarm.until(due.map(Into::into)) => Wake::Due,
             };
             let batch = match wake {
                 Wake::Batch(batch) => batch,
@@ -207,7 +209,7 @@ impl Task {
             self.desk.answer_deletions(&Ok(()));
         }
         self.commands.close();
-        while let Some(command) = self.desk.take_aside().or_else(|| self.commands.try_recv().ok()) {
+        while let Some(command) = self.desk.take_aside().or_else(|| self.commands.try_recv()) {
             self.desk.turn_away(command, reason);
         }
     }
@@ -242,19 +244,17 @@ impl Task {
         while !self.desk.is_settled() {
             let command = tokio::select! {
                 command = self.commands.recv() => command,
-                () = going_down(&mut self.draining), if self.is_to_be_loaded_again() => {
+                () = going_down(self.draining.clone()), if self.is_to_be_loaded_again() => {
                     self.advance(Event::Drain);
                     continue;
                 }
             };
             match (&self.life.phase, command) {
-                // The desk keeps a sender.
-                (_, None) => return,
-                (Phase::Rebuilding | Phase::Outdated, Some(command)) => self.desk.defer(command),
-                (Phase::Failed(Failure::Quarantined), Some(command)) => {
+                (Phase::Rebuilding | Phase::Outdated, command) => self.desk.defer(command),
+                (Phase::Failed(Failure::Quarantined), command) => {
                     self.desk.turn_away(command, JoinError::Quarantined);
                 }
-                (_, Some(command)) => self.desk.turn_away(command, JoinError::Draining),
+                (_, command) => self.desk.turn_away(command, JoinError::Draining),
             }
         }
         self.advance(Event::Settled);
@@ -301,16 +301,9 @@ fn earliest(times: [Option<Instant>; 3]) -> Option<Instant> {
 }
 
 /// Waits until the server goes down. Cancel safe.
-async fn going_down(draining: &mut watch::Receiver<bool>) {
+async fn going_down(mut draining: watch::Receiver<bool>) {
     // An error would mean that the directory is gone, which this task holds.
     let _ = draining.wait_for(|draining| *draining).await;
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Runs work of many milliseconds without holding up what else the runtime would do on this thread.

@@ -34,7 +34,7 @@ pub(crate) enum ApiError {
     Deleted,
     #[error("the update is of a document of this name that was deleted")]
     DeadEpoch,
-    #[error("{0}")]
+    #[error("the body cannot be understood: {0}")]
     BadBody(String),
     #[error("the store takes no changes at present; sending this again does no harm")]
     NotStored,
@@ -68,6 +68,26 @@ pub(crate) enum ApiError {
     BadWebSocketVersion,
     #[error("{0}")]
     NotADocument(&'static str),
+    #[error("the body came too slowly")]
+    SlowBody,
+    #[error("as much is taken back as the server can keep in mind; let some of it end")]
+    TooManyRevocations,
+    #[error("there is no revocation of this number")]
+    UnknownRevocation,
+    #[error("it holds now, but could not be stored, and may not hold after a restart; try again")]
+    NotKept,
+    /// A web page of another origin. Holds which, for the log.
+    #[error(
+        "pages of this origin may not talk to the server; its operator can allow them with --allow-origin"
+    )]
+    ForbiddenOrigin(String),
+    /// A name that anyone can make up, where everybody on the machine is trusted. Holds which, for the log.
+    #[error("the server is not known by this name; its operator can allow it with --allow-origin")]
+    ForbiddenHost(String),
+    #[error("as many connections of {0} are open as the server allows; try again later")]
+    TooManyOf(&'static str),
+    #[error("too many connections in too little time; try again in a moment")]
+    TooOften,
     /// Nobody is known by what the request shows. Holds why, for the log.
     #[error("this needs a valid token")]
     Unauthorized(String),
@@ -79,9 +99,25 @@ pub(crate) enum ApiError {
     CannotAuthorize(String),
 }
 
-/// Stands beside an answer that refuses somebody: why, for the log.
+/// Stands beside an answer that refuses somebody.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) struct Refused {
+    /// For the counters.
+    pub(crate) kind: Refusal,
+    /// For the log.
+    pub(crate) reason: String,
+}
+
+/// Why somebody is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Nobody knows who it is.
+    Unknown,
+    /// It has no right.
+    NoRight,
+    /// A bound on connections is reached.
+    Bound,
+}
 
 /// How long clients are asked to wait before they try again, where that may help.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -99,7 +135,6 @@ impl ApiError {
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
             Self::Deleted => (StatusCode::NOT_FOUND, "deleted"),
             Self::DeadEpoch => (StatusCode::CONFLICT, "dead_epoch"),
-            Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, "not_stored"),
             Self::UnknownRoot => (StatusCode::NOT_FOUND, "unknown_root"),
             Self::WrongType(_) => (StatusCode::BAD_REQUEST, "wrong_type"),
@@ -115,9 +150,28 @@ impl ApiError {
             Self::BadHandshake(_) => (StatusCode::BAD_REQUEST, "bad_handshake"),
             Self::BadWebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
             Self::NotADocument(_) => (StatusCode::NOT_FOUND, "not_a_document"),
+            Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
+            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
+            Self::TooManyRevocations => (StatusCode::SERVICE_UNAVAILABLE, "too_many_revocations"),
+            Self::UnknownRevocation => (StatusCode::NOT_FOUND, "unknown_revocation"),
+            Self::NotKept => (StatusCode::SERVICE_UNAVAILABLE, "not_kept"),
+            Self::ForbiddenOrigin(_) => (StatusCode::FORBIDDEN, "forbidden_origin"),
+            Self::ForbiddenHost(_) => (StatusCode::FORBIDDEN, "forbidden_host"),
+            Self::TooManyOf(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_connections"),
+            Self::TooOften => (StatusCode::TOO_MANY_REQUESTS, "too_often"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::CannotAuthorize(_) => (StatusCode::SERVICE_UNAVAILABLE, "cannot_authorize"),
+        }
+    }
+
+    /// What kind of refusal it is, if it is one of somebody and not of a request.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Unauthorized(_) | Self::CannotAuthorize(_) => Some(Refusal::Unknown),
+            Self::Forbidden(_) | Self::ForbiddenOrigin(_) | Self::ForbiddenHost(_) => Some(Refusal::NoRight),
+            Self::TooManyOf(_) | Self::TooOften | Self::TooManyConnections => Some(Refusal::Bound),
+            _ => None,
         }
     }
 
@@ -127,6 +181,15 @@ impl ApiError {
             Self::Unauthorized(reason) | Self::Forbidden(reason) | Self::CannotAuthorize(reason) => {
                 reason.as_str().into()
             }
+            Self::ForbiddenOrigin(origin) => format!(
+                "a page of {origin:?} is not allowed; if it is yours, start the server with --allow-origin {origin}"
+            )
+            .into(),
+            Self::ForbiddenHost(host) => format!(
+                "everybody on this machine is trusted, and {host:?} may be a page that pretends to be on it; if the name is \
+                 yours, start the server with --allow-origin http://{host}"
+            )
+            .into(),
             other => other.to_string().into(),
         }
     }
@@ -145,8 +208,8 @@ impl ApiError {
         let (status, code) = self.status_and_code();
         let body = Body { error: Details { code, message: self.to_string() } };
         let mut response = json(status, &body);
-        if let Self::Unauthorized(reason) | Self::Forbidden(reason) | Self::CannotAuthorize(reason) = &self {
-            response.extensions_mut().insert(Refused(reason.clone()));
+        if let Some(kind) = self.refusal() {
+            response.extensions_mut().insert(Refused { kind, reason: self.for_log().into_owned() });
         }
         let mut set = |name: HeaderName, value| {
             response.headers_mut().insert(name, value);
@@ -158,7 +221,7 @@ impl ApiError {
                 set(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 set(header::UPGRADE, HeaderValue::from_static("websocket"));
             }
-            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+            _ if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS => {
                 set(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
             }
             _ => {}

@@ -2,6 +2,7 @@
 //!
 //! Filters only take requests apart; what a route does stands in a function of its own that knows nothing of warp.
 
+mod access;
 mod admin;
 mod body;
 mod content;
@@ -18,10 +19,10 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-pub(crate) use error::{ApiError, Refused};
+pub(crate) use error::{ApiError, Refusal, Refused};
 
 use crate::accept::{Peer, Routes};
-use crate::auth::{Caller, Gate};
+use crate::auth::{Caller, Gate, Ledger};
 use crate::doc::Directory;
 
 /// An answer of the server.
@@ -33,6 +34,7 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
+    pub(crate) ledger: Ledger,
     /// The most bytes of a request's body.
     pub(crate) max_body: usize,
 }
@@ -42,6 +44,7 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let operations = health::route(context).or(metrics::route(context)).unify();
     let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
+    let answers = answers.or(access::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -86,7 +89,7 @@ fn nothing() -> BoxedFilter<(Response,)> {
             let allow = if is_read {
                 Some("GET, HEAD").filter(|_| method != Method::GET && method != Method::HEAD)
             } else {
-                documents::methods(path).or_else(|| admin::methods(path))
+                documents::methods(path).or_else(|| admin::methods(path)).or_else(|| access::methods(path))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
         })

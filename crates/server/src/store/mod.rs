@@ -3,6 +3,7 @@
 //! The store blocks on a device, so none of its calls is made on a thread of the runtime.
 
 pub(crate) mod compactor;
+pub(crate) mod pace;
 pub(crate) mod reader;
 pub(crate) mod reclaim;
 mod schedule;

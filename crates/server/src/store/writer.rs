@@ -5,6 +5,7 @@
 //! queue of the logs that hold something, each at most once, so a push never waits, documents take turns, and within
 //! one document the order is kept. What cannot be written stays at the head of its log and is tried again
 //! ([`schedule`](super::schedule)); nothing is dropped and nothing overtakes it.
+//! Commits begin at a [`pace`](super::pace).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,7 +20,8 @@ use quire_persistence::{Append, DocumentStore, Epoch, Seq, StoreError};
 use quire_sync_protocol::{DocId, Ticket};
 use tokio::sync::watch;
 
-use self::share::{Batch, Dropped};
+use self::share::{BATCH_BYTES, Batch, Dropped};
+use super::pace::Pace;
 use super::schedule::{Schedule, Turn};
 use super::{StoreFaults, StoreStatus};
 use crate::doc::Counters;
@@ -78,8 +80,21 @@ struct State {
     failure: Option<(SystemTime, String)>,
     /// When the commit that is running began.
     commit_began: Option<SystemTime>,
+    pace: Pace,
+    waits: Waits,
     /// End when nothing waits any more, or nothing but suspects.
     stopping: bool,
+}
+
+/// What the thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// Nothing: it works, or is about to.
+    No,
+    /// Something to write.
+    ForWork,
+    /// The time of the next commit. Being woken by each of the edits that come meanwhile would cost more than they do.
+    ForTime,
 }
 
 struct Log {
@@ -101,19 +116,15 @@ impl fmt::Debug for Log {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread, which begins a commit no sooner than `pace` after the one before it began.
     pub(crate) fn start(
         store: Arc<dyn DocumentStore>,
         faults: StoreFaults,
         counters: Arc<Counters>,
+        pace: Duration,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                schedule: Schedule::new(),
-                failure: None,
-                commit_began: None,
-                stopping: false,
-            }),
+            state: Mutex::new(State::new(pace)),
             wake: Condvar::new(),
             unsaved: AtomicUsize::new(0),
             unsaved_bytes: AtomicUsize::new(0),
@@ -166,6 +177,17 @@ impl Writer {
 }
 
 impl State {
+    fn new(pace: Duration) -> Self {
+        Self {
+            schedule: Schedule::new(),
+            failure: None,
+            commit_began: None,
+            pace: Pace::new(pace),
+            waits: Waits::No,
+            stopping: false,
+        }
+    }
+
     fn status(&self, now: SystemTime) -> StoreStatus {
         // The documents that are being written at this moment are in no queue.
         let documents = self.schedule.suspects().max(1);
@@ -201,9 +223,20 @@ impl DocumentLog {
         };
         if first {
             self.shared.unsaved.fetch_add(1, Ordering::AcqRel);
-            self.shared.lock().schedule.add(Arc::clone(&self.log));
-            self.shared.wake.notify_one();
+            let mut state = self.shared.lock();
+            state.schedule.add(Arc::clone(&self.log));
+            self.shared.wake(state, |waits| waits == Waits::ForWork);
         }
+    }
+
+    /// Lets the writer keep no pace for what waits now: somebody waits for it.
+    pub(crate) fn hurry(&self) {
+        if lock(&self.log.pending).appends.is_empty() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        state.pace.hurry();
+        self.shared.wake(state, |waits| waits != Waits::No);
     }
 
     /// Bytes of this document that are not durable yet.
@@ -225,6 +258,31 @@ impl Shared {
     fn stop(&self) {
         self.lock().stopping = true;
         self.wake.notify_one();
+    }
+
+    /// Wakes the thread, once, if it waits for this.
+    fn wake(&self, mut state: MutexGuard<'_, State>, matches: impl FnOnce(Waits) -> bool) {
+        if matches(state.waits) {
+            state.waits = Waits::No;
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for [`Shared::wake`] or until the time is over; too early at times.
+    fn wait<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        waits: Waits,
+        pause: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        state.waits = waits;
+        let mut state = match pause {
+            None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(pause) => self.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.waits = Waits::No;
+        state
     }
 }
 
@@ -277,6 +335,16 @@ impl Thread {
                     return Some((batch, true));
                 }
                 Turn::Ready => {
+                    // One that is full gains nothing by waiting, nor does the last.
+                    let is_full = self.shared.unsaved_bytes.load(Ordering::Acquire) >= BATCH_BYTES;
+                    if !is_full
+                        && !state.stopping
+                        && let Some(pause) = state.pace.pause(now)
+                    {
+                        state = self.shared.wait(state, Waits::ForTime, Some(pause));
+                        continue;
+                    }
+                    state.pace.begin(now);
                     let mut batch = Batch::default();
                     while batch.has_room()
                         && let Some(log) = state.schedule.take_ready()
@@ -286,13 +354,9 @@ impl Thread {
                     return Some((batch, false));
                 }
                 Turn::Wait(_) if state.stopping => return None,
-                Turn::Wait(None) => {
-                    state = self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-                Turn::Wait(Some(at)) => {
-                    let pause = at.saturating_duration_since(now);
-                    let waited = self.shared.wake.wait_timeout(state, pause);
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                Turn::Wait(at) => {
+                    let pause = at.map(|at| at.saturating_duration_since(now));
+                    state = self.shared.wait(state, Waits::ForWork, pause);
                 }
             }
         }

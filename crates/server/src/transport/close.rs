@@ -31,6 +31,10 @@ pub(crate) enum Close {
     Restart,
     /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
     Unauthorized,
+    /// 4401: the client's token has ended.
+    Expired,
+    /// 4401: somebody took the client's rights back.
+    Revoked,
     /// 4403: the client has no right on the document.
     Forbidden,
     /// 4404: the document was deleted.
@@ -52,7 +56,7 @@ impl Close {
             Self::TooBig(_) => 1009,
             Self::Rebuilding | Self::Quarantined => 1011,
             Self::Restart => 1012,
-            Self::Unauthorized => 4401,
+            Self::Unauthorized | Self::Expired | Self::Revoked => 4401,
             Self::Forbidden => 4403,
             Self::Deleted => 4404,
             Self::DeadEpoch => 4409,
@@ -69,6 +73,8 @@ impl Close {
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
             Self::Restart => "the server is restarting, come back".into(),
             Self::Unauthorized => "this needs a valid token".into(),
+            Self::Expired => "the token has expired".into(),
+            Self::Revoked => "your rights on this document were taken back".into(),
             Self::Forbidden => "you may not do this".into(),
             Self::Deleted => "the document was deleted".into(),
             Self::DeadEpoch => "this copy is of a document that was deleted; open the new one afresh".into(),
@@ -86,6 +92,8 @@ impl Close {
             | Self::Quarantined
             | Self::Restart
             | Self::Unauthorized
+            | Self::Expired
+            | Self::Revoked
             | Self::Forbidden
             | Self::Deleted => false,
         }
@@ -94,7 +102,15 @@ impl Close {
     /// Whether no new attempt can cure it: it takes another token, a right, or another document.
     #[cfg(test)]
     fn is_for_good(&self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Forbidden | Self::Deleted | Self::DeadEpoch)
+        matches!(
+            self,
+            Self::Unauthorized
+                | Self::Expired
+                | Self::Revoked
+                | Self::Forbidden
+                | Self::Deleted
+                | Self::DeadEpoch
+        )
     }
 
     /// The frame that says so.
@@ -144,6 +160,8 @@ mod tests {
             Close::Quarantined,
             Close::Restart,
             Close::Unauthorized,
+            Close::Expired,
+            Close::Revoked,
             Close::Forbidden,
             Close::Deleted,
             Close::DeadEpoch,

@@ -46,7 +46,7 @@ pub(super) enum Gone {
 }
 
 /// Read at a time, and kept by every connection for as long as it lives.
-const READ_BUFFER: usize = 4 << 10;
+const READ_BUFFER: usize = 2 << 10;
 
 /// Small messages are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 4 << 10;
@@ -121,24 +121,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     }
 
     /// Writes what is queued, reads if `reading`, and waits until something happens. Cancel safe.
+    #[allow(dead_code, reason = "for connections that wait for more than their own traffic")]
     pub(super) async fn event(&mut self, reading: bool) -> Event {
         poll_fn(|cx| {
-            if self.writing {
-                match self.poll_write(cx) {
-                    Poll::Ready(Ok(())) => {
-                        self.writing = false;
-                        return Poll::Ready(Event::Written);
-                    }
-                    Poll::Ready(Err(error)) => return Poll::Ready(failed(&error, self.max_message)),
-                    Poll::Pending => {}
-                }
+            if self.writing
+                && let Poll::Ready(event) = self.poll_written(cx)
+            {
+                return Poll::Ready(event);
             }
             if reading { self.poll_read(cx) } else { Poll::Pending }
         })
         .await
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    /// Writes what is queued: [`Event::Written`], or what went wrong.
+    pub(super) fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let written = ready!(self.poll_write(cx));
+        Poll::Ready(match written {
+            Ok(()) => {
+                self.writing = false;
+                Event::Written
+            }
+            Err(error) => failed(&error, self.max_message),
+        })
+    }
+
+    /// Reads: anything but [`Event::Written`].
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let received = ready!(Pin::new(&mut self.stream).poll_next(cx));
         if let Some(Ok(message)) = &received {
             self.note_large(message);
@@ -220,6 +229,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Restart
             | Close::Text
             | Close::Unauthorized
+            | Close::Expired
+            | Close::Revoked
             | Close::Forbidden
             | Close::Deleted
             | Close::DeadEpoch => {
@@ -230,7 +241,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Close::Malformed(_) | Close::TooBig(_) => {
                 let io = self.stream.get_mut();
                 let _ = io.shutdown().await;
-                let mut discarded = [0; READ_BUFFER];
+                let mut discarded = vec![0; READ_BUFFER];
                 let _ = timeout(REFUSAL_WAIT, async { while let Ok(1..) = io.read(&mut discarded).await {} })
                     .await;
             }

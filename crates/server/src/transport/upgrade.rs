@@ -15,7 +15,6 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use quire_sync_protocol::{DocId, Limits, SessionSetup};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
@@ -26,9 +25,11 @@ use tracing::{info, warn};
 use super::close::Close;
 use super::path::websocket_document;
 use super::pause::{Pauses, Returner};
+use super::quota::{Bounds, Quotas};
+use super::rate::Rates;
 use super::socket::Socket;
-use super::ws::{self, Client, End, Keepalive};
-use crate::accept::{Line, Peer};
+use super::ws::{self, Client, End, Keepalive, Ward};
+use crate::accept::{Line, Peer, Wire};
 use crate::auth::{Caller, Gate, Right, token_of_subprotocol};
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) keepalive: Duration,
     pub(crate) refuse: Refuse,
+    pub(crate) bounds: Bounds,
+    pub(crate) rates: Rates,
 }
 
 /// Makes editors' connections of requests. Cheap to clone.
@@ -68,6 +71,8 @@ struct Shared {
     limits: Limits,
     keepalive: Keepalive,
     pauses: Pauses,
+    quotas: Quotas,
+    rates: Rates,
     refuse: Refuse,
     /// One permit for each connection that may be accepted only to be refused.
     turned_away: Arc<Semaphore>,
@@ -97,6 +102,8 @@ impl Upgrades {
             limits: settings.limits,
             keepalive: Keepalive(settings.keepalive),
             pauses: Pauses::default(),
+            quotas: Quotas::new(settings.bounds),
+            rates: settings.rates,
             refuse: settings.refuse,
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             tasks,
@@ -115,8 +122,10 @@ impl Upgrades {
                 let (status, code) = error.status_and_code();
                 info!(%peer, path = parts.uri.path(), status = status.as_u16(), code, "a connection was refused: {}", error.for_log());
                 let mut response = error.into_response();
-                // It has its line.
-                response.extensions_mut().remove::<Refused>();
+                // It has its line; the counters are told by the kind.
+                if let Some(Refused { reason, .. }) = response.extensions_mut().get_mut() {
+                    reason.clear();
+                }
                 response
             }
         }
@@ -138,9 +147,20 @@ impl Upgrades {
         self.pause(returner).await?;
         let slot =
             Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| ApiError::TooManyConnections)?;
+        let user = permit.identity().subject.as_ref();
+        let counted = self.shared.quotas.enter(peer.ip(), user, &doc, Instant::now())?;
         let seat = self.seat(&doc, permit.setup()).await?;
+        let gate = &self.shared.gate;
+        let ward = Ward {
+            pass: gate.enter(&permit, &doc),
+            stamp: gate.stamp(permit.identity()),
+            client: Client { peer, doc },
+            rates: self.shared.rates,
+            counters: self.shared.directory.shared_counters(),
+            _counted: counted,
+        };
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(connect(upgrade, seat, Client { peer, doc }, returner, shared, slot));
+        self.shared.tasks.spawn(connect(upgrade, seat, ward, returner, shared, slot));
         Ok(response)
     }
 
@@ -195,7 +215,7 @@ impl Upgrades {
 async fn connect(
     upgrade: OnUpgrade,
     seat: Seat,
-    client: Client,
+    mut ward: Ward,
     returner: Returner,
     shared: Arc<Shared>,
     slot: OwnedSemaphorePermit,
@@ -205,18 +225,19 @@ async fn connect(
     let activity = Arc::clone(line.activity());
     let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
     let mut socket = Socket::new(line, read, limits.frame_bytes).await;
-    let end = ws::run(&mut socket, seat, &client, &activity, limits, *keepalive, stop).await;
+    let end = ws::run(&mut socket, seat, &mut ward, &activity, limits, *keepalive, stop).await;
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         pauses.refused(returner, Instant::now());
     }
-    end.finish(socket).await;
+    // In a box, since its room would be part of every connection for as long as it lives.
+    Box::pin(end.finish(socket)).await;
     drop(slot);
 }
 
 /// Waits until the 101 is out. Gives the connection, and what the client has sent since.
-async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<TcpStream>, Vec<u8>), Gone> {
+async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<Wire>, Vec<u8>), Gone> {
     let upgraded = upgrade.await.map_err(|_| Gone)?;
-    let Ok(parts) = downcast::<TokioIo<Line<TcpStream>>>(upgraded) else {
+    let Ok(parts) = downcast::<TokioIo<Line<Wire>>>(upgraded) else {
         warn!("a connection is of an unknown kind");
         return Err(Gone);
     };

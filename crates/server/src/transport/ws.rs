@@ -1,8 +1,11 @@
 //! One editor's connection in the y-websocket dialect, from the end of its handshake to its end.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -10,14 +13,18 @@ use futures_util::future::{Fuse, FusedFuture as _};
 use quire_sync_protocol::wire::frame;
 use quire_sync_protocol::{AwarenessUpdate, DocId, Limits, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::close::Close;
+use super::quota::Counted;
+use super::rate::{Meter, Rates};
 use super::socket::{Event as SocketEvent, Gone, Socket};
 use crate::accept::Activity;
-use crate::doc::{Outgoing, Seat, SeatClosed};
+use crate::auth::{Pass, PassEvent, Stamp};
+use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed, Undelivered};
+use crate::seldom::{Alarm, Seldom};
 
 /// When a connection gets a sign of life, and when it counts as dead.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +44,26 @@ pub(super) struct Client {
     pub(super) doc: DocId,
 }
 
+/// What goes with a connection: how long it has which rights, and who it is.
+#[derive(Debug)]
+pub(super) struct Ward {
+    pub(super) pass: Pass,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) client: Client,
+    pub(super) rates: Rates,
+    pub(super) counters: Arc<Counters>,
+    pub(super) _counted: Counted,
+}
+
+impl Ward {
+    fn stamped(&self, messages: Vec<Message>) -> Vec<Message> {
+        match &self.stamp {
+            None => messages,
+            Some(stamp) => messages.into_iter().map(|message| stamp.message(message)).collect(),
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -48,12 +75,18 @@ pub(super) enum End {
     Gone(Gone),
 }
 
+/// Lots of messages that are written before the client is heard again.
+const LOTS: usize = 4;
+
 /// What the connection has to deal with next.
 enum Event {
     Stop,
+    Pass(PassEvent),
     Socket(SocketEvent),
     Delivered(Result<(), SeatClosed>),
-    Outgoing(Outgoing),
+    /// The client may send again.
+    CaughtUp,
+    Ended(CloseReason),
     Tick,
 }
 
@@ -73,66 +106,133 @@ impl End {
 pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: Seat,
-    client: &Client,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
     stop: &CancellationToken,
 ) -> End {
     let session = seat.session();
-    debug!(%session, peer = %client.peer, doc = %client.doc, "an editor is connected");
-    let end = exchange(socket, &seat, activity, limits, keepalive, stop).await;
+    let Client { peer, doc } = &ward.client;
+    debug!(%session, %peer, %doc, "an editor is connected");
+    let end = exchange(socket, &seat, ward, activity, limits, keepalive, stop).await;
     // Others are to see at once that this one is gone, however long its closing takes.
     seat.leave().await;
-    info!(%session, peer = %client.peer, doc = %client.doc, %end, "the connection ended");
+    let Client { peer, doc } = &ward.client;
+    info!(%session, %peer, %doc, %end, "the connection ended");
     end
 }
 
 async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     seat: &Seat,
+    ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
     keepalive: Keepalive,
     stop: &CancellationToken,
 ) -> End {
     let mut delivery = pin!(Fuse::terminated());
+    let mut stopped = Seldom::new(stop.clone().cancelled_owned());
+    let (mut alarm, mut pause) = (Alarm::default(), Alarm::default());
     // Cleared when the document has ended the session: then only its reason is waited for.
     let mut seated = true;
     let mut life = Life::new(keepalive);
+    let mut meter = Meter::new(ward.rates, Instant::now());
+    // Set while the client is ahead of its rate.
+    let mut ahead = None;
     loop {
-        let reading = seated && delivery.is_terminated();
+        let reading = seated && delivery.is_terminated() && ahead.is_none();
         let event = tokio::select! {
-            () = stop.cancelled() => Event::Stop,
-            event = socket.event(reading) => Event::Socket(event),
+            () = &mut stopped => Event::Stop,
+            event = ward.pass.event() => Event::Pass(event),
+            event = poll_fn(|cx| poll_traffic(cx, socket, seat, &mut life.said, reading)) => event,
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
-            outgoing = seat.next(), if !socket.is_writing() => Event::Outgoing(outgoing),
-            () = sleep_until(life.tick) => Event::Tick,
+            () = pause.until(ahead) => Event::CaughtUp,
+            () = alarm.until(Some(life.tick)) => Event::Tick,
         };
         match event {
             Event::Stop => return End::Closed(Close::Restart),
-            Event::Socket(SocketEvent::Message(bytes)) => match frame::decode(&bytes, limits) {
-                Ok(messages) => delivery.set(seat.deliver(messages).fuse()),
-                Err(error) => return End::Closed(error.into()),
-            },
-            Event::Socket(SocketEvent::SignOfLife) => {}
-            Event::Socket(SocketEvent::Written) => seat.drained(),
+            Event::Pass(PassEvent::Rights(rights)) => {
+                seat.set_rights(rights.right.access(), rights.presence);
+            }
+            // A y-websocket client cannot be asked for another token.
+            Event::Pass(PassEvent::Expiring) => {}
+            Event::Pass(PassEvent::Expired) => {
+                Counters::add(&ward.counters.expired, 1);
+                return End::Closed(Close::Expired);
+            }
+            Event::Pass(PassEvent::Revoked) => {
+                Counters::add(&ward.counters.revoked, 1);
+                return End::Closed(Close::Revoked);
+            }
+            Event::Socket(SocketEvent::Message(bytes)) => {
+                ahead = meter.note(bytes.len(), Instant::now());
+                if ahead.is_some() {
+                    Counters::add(&ward.counters.throttled, 1);
+                }
+                match frame::decode(&bytes, limits) {
+                    Ok(messages) => match seat.deliver_now(ward.stamped(messages)) {
+                        Ok(()) => {}
+                        Err(Undelivered::Full(messages)) => delivery.set(seat.deliver(messages).fuse()),
+                        Err(Undelivered::Closed(SeatClosed)) => seated = false,
+                    },
+                    Err(error) => return End::Closed(error.into()),
+                }
+            }
+            Event::CaughtUp => {
+                ahead = None;
+                life.not_listened_until(Instant::now());
+            }
+            Event::Socket(SocketEvent::SignOfLife | SocketEvent::Written) => {}
             Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),
             Event::Socket(SocketEvent::Closing(code)) => return End::Left(code),
             Event::Socket(SocketEvent::Gone(gone)) => return End::Gone(gone),
             Event::Delivered(Ok(())) => life.not_listened_until(Instant::now()),
             Event::Delivered(Err(SeatClosed)) => seated = false,
-            Event::Outgoing(Outgoing::Frames(frames)) => {
-                socket.send(frames);
-                life.said = Instant::now();
-            }
-            Event::Outgoing(Outgoing::Close(reason)) => return End::Closed(reason.into()),
+            Event::Ended(reason) => return End::Closed(reason.into()),
             Event::Tick => match life.tick(Instant::now(), activity.heard(), reading) {
                 Ok(due) => due.send(socket),
                 Err(close) => return End::Closed(close),
             },
         }
     }
+}
+
+/// Writes what comes for this session and reads what its client sends, until something happens that concerns more than
+/// these two. All of it in one go: it is what a connection does most of the time. Notes in `said` when it has written.
+fn poll_traffic<T: AsyncRead + AsyncWrite + Unpin>(
+    cx: &mut Context<'_>,
+    socket: &mut Socket<T>,
+    seat: &Seat,
+    said: &mut Instant,
+    reading: bool,
+) -> Poll<Event> {
+    let mut lots = 0;
+    loop {
+        if socket.is_writing() {
+            match socket.poll_written(cx) {
+                Poll::Ready(SocketEvent::Written) => seat.drained(),
+                Poll::Ready(event) => return Poll::Ready(Event::Socket(event)),
+                Poll::Pending => break,
+            }
+        }
+        if lots == LOTS {
+            // More may have come meanwhile; the client is to be heard as well.
+            cx.waker().wake_by_ref();
+            break;
+        }
+        match seat.poll_next(cx) {
+            Poll::Ready(Outgoing::Frames(frames)) => {
+                socket.send(frames);
+                *said = Instant::now();
+                lots += 1;
+            }
+            Poll::Ready(Outgoing::Close(reason)) => return Poll::Ready(Event::Ended(reason)),
+            Poll::Pending => break,
+        }
+    }
+    if reading { socket.poll_read(cx).map(Event::Socket) } else { Poll::Pending }
 }
 
 /// The times from which follows whether the connection lives.

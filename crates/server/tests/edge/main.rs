@@ -8,18 +8,24 @@
 )]
 
 mod access;
+mod admin;
+mod application;
 mod client;
 mod command;
 mod connections;
 mod documents;
+mod doors;
 mod frames;
 mod handshake;
 mod http;
+mod keys;
 mod limits;
 mod logs;
 mod names;
 mod operations;
 mod process;
+mod rights;
+mod secrets;
 mod server;
 mod shutdown;
 mod token;

@@ -197,6 +197,11 @@ impl Presence {
         }
     }
 
+    /// Whether an entry shows somebody, or something of somebody, who is not known.
+    pub(crate) fn is_news(&self, entry: &AwarenessEntry<'_>) -> bool {
+        entry.state.is_some() && self.ids.get(&entry.client).is_none_or(|known| entry.clock > known.clock())
+    }
+
     /// Removes what this session still owns.
     pub(crate) fn leave(&mut self, session: SessionId, now: Instant) {
         for client in self.clients() {

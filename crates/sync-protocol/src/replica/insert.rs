@@ -68,6 +68,40 @@ impl Replica {
         Inserted { delta, gap }
     }
 
+    /// Unites many updates with what is there, as [`Self::insert`] would one after the other, in a fraction of the time.
+    /// For loading: it does not find out what was new.
+    pub fn insert_all(&mut self, updates: &[Update]) {
+        let deletes = IdSet::collect(|add| {
+            for update in updates {
+                update.for_each_delete(&mut *add);
+            }
+        });
+        let fresh_deletes = deletes.without(&self.deletes);
+        self.deletes.unite(&fresh_deletes);
+        self.erase(&fresh_deletes);
+
+        let mut blocks = Vec::with_capacity(updates.len());
+        for update in updates {
+            update.blocks_in_order(&mut blocks);
+        }
+        // Client by client nearly everything is appended. What is there of one client does not depend on the others; of its own
+        // blocks the first writer of an id wins, so they stay in the order in which they came.
+        blocks.sort_by_key(|block| block.client);
+        let mut inserter = Inserter::new(self);
+        inserter.asks_for_dependencies = false;
+        for block in blocks {
+            block.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
+        }
+        let Taken { fresh: _, erased, complete: _, detached, unresolved: _ } = inserter.finish();
+        self.deletes
+            .unite(&IdSet::collect(|add| erased.into_iter().for_each(|(client, range)| add(client, range))));
+        let mut suspects: Vec<_> = self.torn.keys().copied().chain(detached).collect();
+        suspects.dedup();
+        for client in suspects {
+            self.note_torn(client);
+        }
+    }
+
     /// Whether an update holds anything that is not there yet. Changes nothing.
     pub fn lacks(&self, update: &Update) -> bool {
         let mut lacks = !update.deletes().without(&self.deletes).is_empty();
@@ -149,8 +183,8 @@ impl Replica {
 enum Position {
     /// Not looked up yet.
     Unknown,
-    /// Everything up to this clock is there.
-    Held { client: ClientId, until: Clock },
+    /// Everything between these clocks is there.
+    Held { client: ClientId, from: Clock, until: Clock },
     /// Nothing is there from the splice up to this clock.
     Missing { splice: Splice, client: ClientId, until: Clock },
 }
@@ -158,6 +192,8 @@ enum Position {
 struct Inserter<'r> {
     replica: &'r mut Replica,
     position: Position,
+    /// Whether `Taken::unresolved` is wanted: looking for what each item builds on takes most of the time.
+    asks_for_dependencies: bool,
     taken: Taken,
 }
 
@@ -185,11 +221,12 @@ impl<'r> Inserter<'r> {
             detached: Vec::new(),
             unresolved: Vec::new(),
         };
-        Self { replica, position: Position::Unknown, taken }
+        Self { replica, position: Position::Unknown, asks_for_dependencies: true, taken }
     }
 
     fn fill(replica: &mut Replica, update: &Update) {
         let mut inserter = Inserter::new(replica);
+        inserter.asks_for_dependencies = false;
         update.for_each_struct_in_order(|client, clock, next| inserter.insert(client, clock, &next));
         inserter.finish();
     }
@@ -231,7 +268,9 @@ impl<'r> Inserter<'r> {
     /// Finds out what is there at this clock.
     fn look(&mut self, client: ClientId, at: Clock) -> Found {
         match &self.position {
-            Position::Held { client: here, until } if *here == client && at < *until => {
+            Position::Held { client: here, from, until }
+                if *here == client && (*from..*until).contains(&at) =>
+            {
                 return Found::Held(*until);
             }
             Position::Missing { client: here, splice, until }
@@ -244,7 +283,7 @@ impl<'r> Inserter<'r> {
         let chunks = &mut self.replica.chunks;
         let before = chunks.range((client, 0)..=(client, at)).next_back().map_or(0, |(_, chunk)| chunk.end);
         if at < before {
-            self.position = Position::Held { client, until: before };
+            self.position = Position::Held { client, from: at, until: before };
             return Found::Held(before);
         }
         if before < at && self.taken.detached.last() != Some(&client) {
@@ -263,7 +302,9 @@ impl<'r> Inserter<'r> {
         if piece.is_deleted() {
             extend(&mut self.taken.erased, client, range);
         }
-        self.note_dependencies(client, at, piece);
+        if self.asks_for_dependencies {
+            self.note_dependencies(client, at, piece);
+        }
         let replica = &mut *self.replica;
         if let Position::Missing { splice, .. } = &mut self.position {
             splice.push_cut(&mut replica.chunks, piece, replica.deletes.ranges_from(client, at));

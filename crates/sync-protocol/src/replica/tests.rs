@@ -4,6 +4,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::update::id_set::ClockRange;
 
+#[cfg(feature = "yrs")]
+mod typing;
+
 fn unhex(hex: &str) -> Update {
     let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
     Update::parse(bytes.collect::<Vec<_>>().into()).unwrap()
@@ -260,6 +263,19 @@ fn pieces() -> impl Strategy<Value = Vec<Update>> {
     proptest::collection::vec(piece.prop_map(|piece| build(&piece)), 1..12)
 }
 
+/// These in one update, with their blocks in this order, which no client writes if they are of one client.
+fn glued(updates: &[Update]) -> Update {
+    let mut bytes = vec![updates.iter().map(|update| update.bytes()[0]).sum()];
+    let mut deletes = IdSet::default();
+    for update in updates {
+        let own = update.deletes();
+        bytes.extend(&update.bytes()[1..update.bytes().len() - own.encoded_bytes()]);
+        deletes.unite(&own);
+    }
+    deletes.write(&mut bytes);
+    Update::parse(bytes.into()).unwrap()
+}
+
 fn cases() -> ProptestConfig {
     let cases = std::env::var("QUIRE_PROPERTY_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig { cases: cases.unwrap_or(256), ..ProptestConfig::default() }
@@ -284,6 +300,23 @@ proptest! {
             prop_assert!(!again.lacks(update));
         }
         prop_assert_eq!(&again, &all);
+    }
+
+    #[test]
+    fn all_at_once_is_as_one_after_the_other(
+        updates in pieces(),
+        glue in any::<bool>(),
+        split in any::<prop::sample::Index>(),
+    ) {
+        let updates = if glue { updates.chunks(2).map(glued).collect() } else { updates };
+        let expected = filled(&updates);
+        let (before, after) = updates.split_at(split.index(updates.len() + 1));
+        let mut replica = filled(before);
+        replica.insert_all(after);
+        prop_assert_eq!(&replica, &expected);
+        prop_assert_eq!(&replica.torn, &expected.torn);
+        prop_assert_eq!(replica.state_vector(), expected.state_vector());
+        prop_assert_eq!(replica.structs(), expected.structs());
     }
 
     #[test]

@@ -129,8 +129,8 @@ impl Room {
         }
         for (source, delta) in deltas {
             let others = senders.iter().copied().filter(|sender| *source != Source::Session(*sender));
-            let live = others
-                .filter(|sender| self.sessions.get(sender).is_some_and(crate::session::Session::is_live));
+            let live =
+                others.filter(|sender| self.sessions.get(sender).is_some_and(|session| session.is_live()));
             let to: Vec<_> = live.collect();
             if !to.is_empty() {
                 let message = Message::Update(delta.clone());

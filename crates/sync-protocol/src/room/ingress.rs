@@ -6,7 +6,7 @@ use super::batch::Source;
 use super::{Output, Room, RoomEvent, Ticket};
 use crate::id::SessionId;
 use crate::presence::Verdict;
-use crate::session::Access;
+use crate::session::{Access, Visibility};
 use crate::update::Update;
 use crate::wire::Message;
 use crate::wire::awareness::AwarenessUpdate;
@@ -53,7 +53,7 @@ impl Room {
             if self.replica.lacks(update) {
                 self.outputs.push_back(Output::Event(RoomEvent::EditRefused(from)));
                 if !std::mem::replace(&mut session.told_read_only, true) {
-                    self.transmit(from, Message::Denied("this document is read-only for you".into()));
+                    self.transmit(from, Message::Denied(READ_ONLY.into()));
                 }
             }
             return;
@@ -99,13 +99,21 @@ impl Room {
         let Some(session) = self.sessions.get(&from) else { return };
         let mut refused = false;
         for entry in update.entries() {
-            refused |= self.presence.apply(&session.owner, &entry, now) == Verdict::Refused;
+            refused |= if session.visibility == Visibility::Seen {
+                self.presence.apply(&session.owner, &entry, now) == Verdict::Refused
+            } else {
+                // What it repeats of others is no word of its own.
+                self.presence.is_news(&entry)
+            };
         }
         if refused {
             self.outputs.push_back(Output::Event(RoomEvent::PresenceRefused(from)));
         }
     }
 }
+
+/// What a viewer is told.
+pub(super) const READ_ONLY: &str = "this document is read-only for you";
 
 /// What an update was brought as.
 #[derive(Clone, Copy, Debug)]

@@ -22,13 +22,14 @@ use crate::id::SessionId;
 use crate::limits::Limits;
 use crate::presence::{Presence, PresenceConfig};
 use crate::replica::Replica;
-use crate::session::{Session, SessionSetup};
+use crate::session::{Access, Session, SessionSetup, Visibility};
 use crate::state_vector::StateVector;
 use crate::update::Update;
 use crate::wire::Message;
 use batch::Batch;
 use confirm::Confirmations;
 use dead::Dead;
+use ingress::READ_ONLY;
 
 /// Settings of a room.
 #[derive(Clone, Debug)]
@@ -140,7 +141,8 @@ pub struct Room {
     dead: Dead,
     presence: Presence,
     /// Ordered, so that a room's outputs depend on nothing but its inputs.
-    sessions: BTreeMap<SessionId, Session>,
+    /// In boxes: a map of few entries has room for eleven.
+    sessions: BTreeMap<SessionId, Box<Session>>,
     batch: Batch,
     confirmations: Confirmations,
     outputs: VecDeque<Output>,
@@ -163,8 +165,8 @@ impl Room {
     }
 
     /// Takes what is already stored. Nothing goes out; to be called before the first session.
-    pub fn load(&mut self, update: &Update) {
-        self.replica.insert(update);
+    pub fn load(&mut self, updates: &[Update]) {
+        self.replica.insert_all(updates);
     }
 
     /// Takes who wrote in documents of the same name that were deleted, each with the clock behind its last insertion. What such
@@ -182,7 +184,7 @@ impl Room {
     pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
         // What the newcomer may have sent over an earlier connection must not come back to it as news.
         self.flush(now);
-        self.sessions.insert(session, Session::new(session, setup));
+        self.sessions.insert(session, Box::new(Session::new(session, setup)));
         let vector = self.replica.state_vector();
         self.transmit(session, Message::SyncStep1(vector));
         if let Some(everybody) = self.presence.everybody() {
@@ -194,6 +196,27 @@ impl Room {
     pub fn handle_disconnect(&mut self, session: SessionId, now: Instant) {
         if self.sessions.remove(&session).is_some() {
             self.confirmations.forget(session);
+            self.presence.leave(session, now);
+            self.emit_presence();
+        }
+    }
+
+    /// A session's rights have changed. What it sent before holds. One that may edit no more is told so; one that may is
+    /// asked for what it has written meanwhile.
+    pub fn handle_rights(&mut self, session: SessionId, access: Access, presence: bool, now: Instant) {
+        let Some(changed) = self.sessions.get_mut(&session) else { return };
+        let before = std::mem::replace(&mut changed.access, access);
+        let was_seen = std::mem::replace(&mut changed.visibility, presence.into()) == Visibility::Seen;
+        changed.told_read_only = access == Access::Read;
+        match (before, access) {
+            (Access::Write, Access::Read) => self.transmit(session, Message::Denied(READ_ONLY.into())),
+            (Access::Read, Access::Write) => {
+                let vector = self.replica.state_vector();
+                self.transmit(session, Message::SyncStep1(vector));
+            }
+            (Access::Read, Access::Read) | (Access::Write, Access::Write) => {}
+        }
+        if was_seen && !presence {
             self.presence.leave(session, now);
             self.emit_presence();
         }
@@ -212,7 +235,12 @@ impl Room {
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // A room is quiet for most of its life, and then keeps no room for outputs.
+            self.outputs = VecDeque::new();
+        }
+        next
     }
 
     /// How many sessions are attached.

@@ -95,7 +95,7 @@ impl Hall {
     }
 
     fn join(&mut self, session: u64, access: Access) -> Vec<Output> {
-        let setup = SessionSetup { access, identity: None };
+        let setup = SessionSetup { access, presence: true, identity: None };
         self.room.handle_connect(SessionId(session), setup, self.now);
         self.outputs()
     }
@@ -170,7 +170,7 @@ fn update(update: &Update) -> Message {
 fn a_newcomer_is_asked_then_told_who_is_present_and_answered() {
     let mut hall = Hall::new();
     let stored = more(1, 0, "ab");
-    hall.room.load(&stored);
+    hall.room.load(std::slice::from_ref(&stored));
     assert_eq!(hall.outputs(), []);
     assert_eq!(hall.join(1, Access::Write), [one(1, Message::SyncStep1(vector(&[(1, 2)])))]);
     hall.say(1, Message::Awareness(shown(7, 3, Some("1"))));

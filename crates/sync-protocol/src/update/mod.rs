@@ -127,21 +127,31 @@ impl Update {
             return self.for_each_struct(visit);
         }
         let mut blocks = Vec::new();
+        self.blocks_in_order(&mut blocks);
+        for block in blocks {
+            block.for_each_struct(&mut visit);
+        }
+    }
+
+    /// Adds the blocks of this update to `blocks`, in the order of [`Self::for_each_struct_in_order`].
+    pub(crate) fn blocks_in_order<'a>(&'a self, blocks: &mut Vec<Block<'a>>) {
+        let from = blocks.len();
         let mut reader = Reader::new(&self.bytes);
         // A checked update reads to its end; see `parse`.
-        for _ in 0..reader.count().unwrap_or_default() {
-            let block = reader;
-            let mut first = None;
-            let walked = walk_block(&mut reader, Check::Known, |client, clock, _| {
-                first.get_or_insert((Reverse(client), clock));
-            });
-            debug_assert!(walked.is_ok());
-            blocks.extend(first.map(|first| (first, block)));
+        let count = reader.count().unwrap_or_default();
+        for number in 1..=count {
+            let at = reader;
+            let Ok(first) = first_of_block(at) else { return };
+            blocks.extend(first.map(|(client, clock)| Block { client, clock, reader: at }));
+            // The end of the last one is of no interest, and most updates have one.
+            if number < count {
+                let walked = walk_block(&mut reader, Check::Known, |_, _, _| {});
+                debug_assert!(walked.is_ok());
+            }
         }
-        blocks.sort_by_key(|(first, _)| *first);
-        for (_, mut block) in blocks {
-            let walked = walk_block(&mut block, Check::Known, &mut visit);
-            debug_assert!(walked.is_ok());
+        if !self.regular {
+            let added = blocks.get_mut(from..).unwrap_or_default();
+            added.sort_by_key(|block| (Reverse(block.client), block.clock));
         }
     }
 
@@ -157,6 +167,32 @@ impl Update {
     pub fn deletes(&self) -> IdSet {
         IdSet::collect(|add| self.for_each_delete(add))
     }
+}
+
+/// The structs of one client that stand together in an update. There is at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<'a> {
+    pub(crate) client: ClientId,
+    /// The first clock.
+    clock: Clock,
+    reader: Reader<'a>,
+}
+
+impl Block<'_> {
+    /// Calls `visit` for each struct, clocks ascending.
+    pub(crate) fn for_each_struct(mut self, visit: impl FnMut(ClientId, Clock, Struct<'_>)) {
+        // It is part of a checked update.
+        let walked = walk_block(&mut self.reader, Check::Known, visit);
+        debug_assert!(walked.is_ok());
+    }
+}
+
+/// Whose the block is that begins here, and its first clock; `None` if it is empty.
+fn first_of_block(mut reader: Reader<'_>) -> Result<Option<(ClientId, Clock)>, UpdateError> {
+    let structs = reader.count()?;
+    let client = reader.client()?;
+    let clock = reader.var_uint()?;
+    Ok((structs > 0).then_some((client, clock)))
 }
 
 /// Says whether the clients descend.

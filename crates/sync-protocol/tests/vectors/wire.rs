@@ -113,7 +113,7 @@ impl Replay {
         let session = SessionId(at as u64);
         match kind {
             ("c2s", "http") => {
-                let setup = SessionSetup { access: Access::Write, identity: None };
+                let setup = SessionSetup { access: Access::Write, presence: true, identity: None };
                 self.room.handle_connect(session, setup, self.now);
             }
             ("c2s", "binary") => match decode(&from_hex(step["hex"].as_str().unwrap()), &Limits::default()) {

@@ -54,8 +54,8 @@ impl Host {
         };
         if let Some(piece) = plan.loaded {
             let update = host.piece(piece);
-            host.room.load(&update);
             host.stored.insert(&update);
+            host.room.load(&[update]);
         }
         host
     }
@@ -194,7 +194,7 @@ impl Host {
         let access = if read_only { Access::Read } else { Access::Write };
         let identity = person.map(|person| Arc::from(person.to_string()));
         self.clients.push(Client::new(session, !read_only));
-        self.room.handle_connect(session, SessionSetup { access, identity }, self.now);
+        self.room.handle_connect(session, SessionSetup { access, presence: true, identity }, self.now);
         self.drain();
         let at = self.clients.len() - 1;
         let ask = Message::SyncStep1(self.clients[at].replica.state_vector());

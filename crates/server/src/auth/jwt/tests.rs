@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::grants::Right;
 use super::*;
@@ -45,7 +45,7 @@ fn made_of(header: &str, claims: &str) -> String {
 }
 
 fn signed(expected: Expected) -> Signed {
-    Signed::new([Key::secret(SECRET)], expected)
+    Signed::new(Ring::new(vec![Key::secret(SECRET)], Vec::new()).unwrap(), expected)
 }
 
 fn identity(token: &str, expected: Expected) -> Result<Identity, Refusal> {
@@ -108,7 +108,7 @@ fn a_wrong_key_and_a_changed_token_are_refused() {
 fn a_named_key_must_be_the_one() {
     let mut key = Key::secret(SECRET);
     key.id = Some("k1".into());
-    let signed = Signed::new([key], Expected::default());
+    let signed = Signed::new(Ring::new(vec![key], Vec::new()).unwrap(), Expected::default());
     let with_key = |id: Option<&str>| {
         let header = Header { kid: id.map(str::to_owned), ..Header::new(Algorithm::HS256) };
         let claims = json!({"sub": "ada", "exp": NOW + 60});

@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use quire_sync_protocol::Room;
+use tokio::time::sleep_until;
 
-use super::{Batch, Command, Event, Task, going_down, now, sleep_until};
+use super::{Batch, Command, Event, Task, going_down, now};
 use crate::doc::error::ChangeError;
 
 /// How long a deletion waits for edits that are on their way into the store.
@@ -31,22 +32,20 @@ impl Task {
         while !self.desk.is_settled() {
             let command = tokio::select! {
                 biased;
-                () = going_down(&mut self.draining) => return Err(ChangeError::Draining),
+                () = going_down(self.draining.clone()) => return Err(ChangeError::Draining),
                 command = self.commands.recv() => command,
-                () = sleep_until(Some(until)) => {
+                () = sleep_until(until.into()) => {
                     return Err(ChangeError::Unavailable("the document's last edits are not stored".to_owned()));
                 }
             };
             match command {
-                Some(command @ (Command::Durable(_) | Command::Outdated(_))) => {
+                command @ (Command::Durable(_) | Command::Outdated(_)) => {
                     if self.run_batch(room, Batch::of(command)).is_err() {
                         self.advance(Event::Panicked);
                         return Err(ChangeError::Internal);
                     }
                 }
-                Some(command) => self.desk.put_aside(command),
-                // The desk keeps a sender.
-                None => return Err(ChangeError::Internal),
+                command => self.desk.put_aside(command),
             }
         }
         Ok(())

@@ -26,7 +26,7 @@ async fn a_drain_ends_everybody_and_loses_nothing_that_was_delivered() {
     }
     assert_eq!(directory.loaded(), 0);
     assert_eq!(within(directory.open(&doc("a"))).await.unwrap_err(), OpenError::Draining);
-    let setup = SessionSetup { access: Access::Write, identity: None };
+    let setup = SessionSetup { access: Access::Write, presence: true, identity: None };
     assert!(within(held.join(setup)).await.is_err());
 }
 

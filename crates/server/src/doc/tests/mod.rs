@@ -221,7 +221,7 @@ impl Editor {
 
     /// Joins with content from before.
     async fn return_by(handle: &DocHandle, replica: Replica) -> Self {
-        let setup = SessionSetup { access: Access::Write, identity: None };
+        let setup = SessionSetup { access: Access::Write, presence: true, identity: None };
         let seat = within(handle.join(setup)).await.unwrap();
         let mut editor = Self { seat, replica, synced: false, updates: Vec::new() };
         editor.send(Message::SyncStep1(editor.replica.state_vector())).await;

@@ -11,7 +11,7 @@ use super::{Log, lock};
 const BATCH_UPDATES: usize = 1024;
 
 /// Bytes in one commit, beyond one update.
-const BATCH_BYTES: usize = 8 << 20;
+pub(super) const BATCH_BYTES: usize = 8 << 20;
 
 /// Part of a log that is being written.
 pub(super) struct Share {

@@ -45,7 +45,7 @@ fn await_ticket(acknowledged: &mpsc::Receiver<Durable>, ticket: u64) -> Vec<Dura
 
 fn start(store: Arc<dyn DocumentStore>, faults: StoreFaults) -> (Writer, Arc<Counters>) {
     let counters = Arc::<Counters>::default();
-    (Writer::start(store, faults, Arc::clone(&counters)).unwrap(), counters)
+    (Writer::start(store, faults, Arc::clone(&counters), Duration::ZERO).unwrap(), counters)
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn an_engine_that_panics_is_one_that_fails() {
 
 #[test]
 fn a_commit_that_hangs_is_reported() {
-    let mut state = State { schedule: Schedule::new(), failure: None, commit_began: None, stopping: false };
+    let mut state = State::new(Duration::ZERO);
     let began = SystemTime::now();
     assert_eq!(state.status(began + 2 * STALLED), StoreStatus::Healthy);
     state.commit_began = Some(began);
@@ -182,6 +182,35 @@ fn a_commit_that_hangs_is_reported() {
     assert_eq!(state.status(began - STALLED), StoreStatus::Healthy);
     let later = began + 2 * STALLED;
     assert!(matches!(state.status(later), StoreStatus::Failing { since, .. } if since == began));
+}
+
+/// With a pace of which the test would not see the end.
+#[tokio::test]
+async fn a_commit_waits_for_its_time_unless_somebody_waits_for_it() {
+    let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
+    let counters = Arc::<Counters>::default();
+    let pace = Duration::from_hours(1);
+    let writer = Writer::start(store.clone(), StoreFaults::default(), Arc::clone(&counters), pace).unwrap();
+    let (one, one_stored) = log(&writer, "one");
+    let (other, other_stored) = log(&writer, "other");
+    // The first after a rest is written at once; the others wait for each other and for whoever hurries.
+    push(&one, 1);
+    await_ticket(&one_stored, 1);
+    push(&one, 2);
+    push(&other, 1);
+    push(&one, 3);
+    assert_eq!(counters.commits.load(Ordering::Relaxed), 1);
+    other.hurry();
+    await_ticket(&one_stored, 3);
+    await_ticket(&other_stored, 1);
+    assert_eq!(counters.commits.load(Ordering::Relaxed), 2);
+    // Nothing of it waits: this hurries nobody.
+    other.hurry();
+    push(&one, 4);
+    assert_eq!((writer.unsaved_documents(), counters.commits.load(Ordering::Relaxed)), (1, 2));
+    tokio::time::timeout(PATIENCE, writer.stop()).await.unwrap();
+    await_ticket(&one_stored, 4);
+    assert_eq!(counters.commits.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

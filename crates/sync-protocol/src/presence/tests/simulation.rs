@@ -98,7 +98,8 @@ impl World {
     fn connect(&mut self, at: usize) {
         let session = SessionId(self.number());
         self.sockets.insert(session, Socket::default());
-        let setup = SessionSetup { access: Access::Write, identity: self.tabs[at].identity.clone() };
+        let setup =
+            SessionSetup { access: Access::Write, presence: true, identity: self.tabs[at].identity.clone() };
         self.room.handle_connect(session, setup, self.now);
         self.tabs[at].session = Some(session);
         let own = self.tabs[at].announce(&[self.tabs[at].client]);

@@ -13,7 +13,7 @@ fn big() -> (Hall, Update) {
                 .then(|| if client == 1 { (3, clock - 1) } else { (client - 1, clock) });
             let edit = typed(client, clock, "x", behind);
             all.insert(&edit);
-            hall.room.load(&edit);
+            hall.room.load(&[edit]);
         }
     }
     hall.join(1, Access::Write);

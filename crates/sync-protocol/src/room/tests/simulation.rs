@@ -82,7 +82,7 @@ impl World {
         self.sessions += 1;
         let session = SessionId(self.sessions);
         self.peers[at].connect(session);
-        let setup = SessionSetup { access: self.peers[at].access, identity: None };
+        let setup = SessionSetup { access: self.peers[at].access, presence: true, identity: None };
         self.room.handle_connect(session, setup, self.now);
         self.carry_out();
     }

@@ -1,0 +1,3 @@
+//! What the load generator and the criterion benchmarks share.
+
+pub mod trace;
