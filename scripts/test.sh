@@ -47,6 +47,7 @@ if ! has node || ! has npm; then die "no node or no npm: install Node.js 20 or n
 packages=()
 has cc || packages+=(gcc libc6-dev)
 has strace || packages+=(strace)
+has make || packages+=(make)
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 [[ -x /usr/sbin/nginx ]] || has nginx || packages+=(nginx-light)
 install_packages() {

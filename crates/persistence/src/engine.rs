@@ -40,6 +40,16 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// the device when this returns. After an error it is not known whether the batch was applied.
     fn commit(&self, batch: Batch) -> Result<(), EngineError>;
 
+    /// Bytes of the engine's files; `None` if it cannot make them smaller.
+    fn disk_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// Makes the engine's files as small as it can. All other calls wait meanwhile.
+    fn reclaim(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Syncs to the device whatever has not been synced yet.
     fn flush(&self) -> Result<(), EngineError>;
 }

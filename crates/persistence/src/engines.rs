@@ -5,7 +5,7 @@ pub mod memory;
 pub mod redb;
 mod reopening;
 pub mod sled;
-mod witness;
+pub(crate) mod witness;
 
 pub use faulty::FaultyEngine;
 pub use memory::MemoryEngine;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use quire_sync_protocol::DocId;
 
 use crate::engine::KeyRange;
+use crate::engines::witness;
 
 /// The store's own description. Its place is the same in all versions of the layout.
 pub(crate) const FORMAT: &[u8] = b"\0format";
@@ -80,6 +81,53 @@ pub(crate) fn snapshot_range(number: u64, generation: u64) -> KeyRange {
 /// The chunks of all snapshots of a document.
 pub(crate) fn snapshot_ranges(number: u64) -> KeyRange {
     within(Keyspace::Snapshots, number, 0, u64::MAX)
+}
+
+/// The updates of all documents.
+pub(crate) fn all_updates() -> KeyRange {
+    whole(Keyspace::Log)
+}
+
+/// The snapshots of all documents.
+pub(crate) fn all_snapshots() -> KeyRange {
+    whole(Keyspace::Snapshots)
+}
+
+/// Where no key of this layout lies.
+pub(crate) fn reserved() -> [KeyRange; 6] {
+    let last = vec![u8::MAX; 2];
+    let after_format = KeyRange { from: Vec::new(), to: vec![LAYOUT, Keyspace::Catalog as u8] }.after(FORMAT);
+    [
+        KeyRange { from: Vec::new(), to: FORMAT.to_vec() },
+        after_format,
+        KeyRange {
+            from: vec![LAYOUT, Keyspace::Snapshots as u8 + 1],
+            to: vec![LAYOUT, Keyspace::Tombstones as u8],
+        },
+        KeyRange { from: vec![LAYOUT, Keyspace::Tombstones as u8 + 1], to: vec![u8::MAX] },
+        // There the engines count their commits.
+        KeyRange { from: vec![u8::MAX], to: witness::KEY.to_vec() },
+        KeyRange { from: Vec::new(), to: last }.after(witness::KEY),
+    ]
+}
+
+/// The document number in a key of log or snapshots; `None` if it is malformed.
+pub(crate) fn number(key: &[u8]) -> Option<u64> {
+    let (_, rest) = key.split_at_checked(2)?;
+    rest.first_chunk::<8>().map(|number| u64::from_be_bytes(*number))
+}
+
+/// The first possible key behind those of this key's keyspace and document.
+pub(crate) fn after_number(key: &[u8]) -> Vec<u8> {
+    let mut next = key.get(..2 + 8).unwrap_or(key).to_vec();
+    // The number below counts up; behind the last one the next keyspace begins.
+    while let Some(last) = next.pop() {
+        if last < u8::MAX {
+            next.push(last + 1);
+            break;
+        }
+    }
+    next
 }
 
 /// Seq or generation, and chunk, of a key that [`update`] or [`snapshot`] made for this document; `None` if it is malformed.
@@ -176,6 +224,9 @@ mod tests {
         assert_eq!(name_number(&name(u64::MAX)), Some(u64::MAX));
         assert_eq!(name_number(b"\x01\x02\0"), None);
         assert_eq!(place(&update(7, 8, 9)), Some((8, 9)));
+        assert_eq!(number(&update(7, 8, 9)), Some(7));
+        assert_eq!(after_number(&update(7, 8, 9)), update(8, 0, 0)[..10]);
+        assert_eq!(after_number(&update(u64::MAX, 8, 9)), [1, 4]);
         assert_eq!(place(&update(7, 8, 9)[..21]), None);
         let doc = DocId::new("a").unwrap();
         assert_eq!(tombstone_place(&tombstone(&doc, 1)), Some((doc, 1)));

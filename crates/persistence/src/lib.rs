@@ -26,10 +26,12 @@
 //!
 //! A store of one's own over another ordered map is an [`engine::Engine`] under a [`LocalStore`].
 
+pub mod archive;
 pub mod engine;
 pub mod engines;
 pub mod error;
 mod folder;
+pub mod inspect;
 mod keys;
 pub mod local;
 mod record;
@@ -37,6 +39,7 @@ pub mod spec;
 pub mod store;
 
 pub use error::{Damage, EngineError, Fault, OpenError, Place, StoreError};
+pub use inspect::{Checked, Grave, Inspect, Repaired, Space, Whole};
 pub use local::LocalStore;
 pub use spec::{StoreSpec, StoreSpecError, open};
 pub use store::{Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored, Swept};

@@ -11,6 +11,8 @@ mod deletion;
 mod recovery;
 mod salvage;
 mod tombstone;
+mod verify;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +25,7 @@ use self::catalog::CatalogEntry;
 use self::chunks::Payload;
 use crate::engine::{self, Batch, Engine};
 use crate::error::{Damage, Fault, OpenError, Place, StoreError};
+use crate::inspect::{Checked, Inspect, Repaired, Space, Whole};
 use crate::keys;
 use crate::record::{self, Kind};
 use crate::store::{
@@ -31,6 +34,10 @@ use crate::store::{
 
 /// The format of everything below the format record. FORMAT.md describes it.
 const FORMAT: u32 = 1;
+
+/// About what a document takes beside its content, and each update in its log.
+const DOCUMENT_BYTES: u64 = 512;
+const UPDATE_BYTES: u64 = 96;
 
 /// About the size of a catalog entry with its key.
 const LISTED_BYTES: usize = 100;
@@ -223,8 +230,62 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
         Ok(listed)
     }
 
+    fn inspect(&self) -> &dyn Inspect {
+        self
+    }
+
     fn flush(&self) -> Result<(), StoreError> {
         Ok(self.engine.flush()?)
+    }
+}
+
+impl<E: Engine> Inspect for LocalStore<E> {
+    fn verify(&self, each: &mut dyn FnMut(Checked)) -> Result<(), StoreError> {
+        self.check_all(each)
+    }
+
+    fn salvage(&self, doc: &DocId) -> Result<Option<Vec<Bytes>>, StoreError> {
+        Ok(self.sound_parts(doc)?.map(|salvage| salvage.parts))
+    }
+
+    fn repair(&self, doc: &DocId) -> Result<Repaired, StoreError> {
+        self.repair_document(doc)
+    }
+
+    fn whole(&self, doc: &DocId) -> Result<Option<Whole>, StoreError> {
+        self.whole_of(doc)
+    }
+
+    fn put_whole(&self, doc: &DocId, whole: &Whole) -> Result<(), StoreError> {
+        self.put_whole_of(doc, whole)
+    }
+
+    fn space(&self) -> Result<Option<Space>, StoreError> {
+        let Some(disk) = self.engine.disk_bytes() else { return Ok(None) };
+        let mut needed = 0;
+        for entry in engine::entries(&self.engine, keys::catalog_range(None)) {
+            let engine::Entry { key, value } = entry?;
+            if let Ok(entry) = CatalogEntry::decode(&key, value) {
+                let updates = entry.seq.0 - entry.snapshot_seq().0;
+                needed += DOCUMENT_BYTES + updates * UPDATE_BYTES;
+                needed += entry.log_bytes + entry.snapshot.map_or(0, |snapshot| snapshot.bytes);
+            }
+        }
+        Ok(Some(Space { disk, needed }))
+    }
+
+    fn reclaim(&self) -> Result<(), StoreError> {
+        Ok(self.engine.reclaim()?)
+    }
+
+    fn graves(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<DocId>, StoreError> {
+        let mut graves: Vec<DocId> = Vec::new();
+        while graves.len() < limit
+            && let Some(doc) = self.next_tombstone(graves.last().or(after))?
+        {
+            graves.push(doc);
+        }
+        Ok(graves)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::engines::{MemoryEngine, RedbEngine, SledEngine};
+use crate::engines::{MemoryEngine, RedbEngine, SledEngine, redb, sled};
 use crate::error::OpenError;
 use crate::local::LocalStore;
 use crate::store::DocumentStore;
@@ -31,6 +31,26 @@ impl StoreSpec {
         match self {
             Self::Redb(path) => Self::Redb(resolve(path)),
             Self::Sled(path) => Self::Sled(resolve(path)),
+            Self::Memory => Self::Memory,
+        }
+    }
+}
+
+impl StoreSpec {
+    /// The folder and, in it, the file or folder that is the store; `None` for one in memory.
+    pub fn files(&self) -> Option<(&Path, &'static str)> {
+        match self {
+            Self::Redb(path) => Some((path, redb::FILE)),
+            Self::Sled(path) => Some((path, sled::DATABASE_FOLDER)),
+            Self::Memory => None,
+        }
+    }
+
+    /// The same kind of store in another folder.
+    pub(crate) fn at(&self, path: &Path) -> Self {
+        match self {
+            Self::Redb(_) => Self::Redb(path.to_owned()),
+            Self::Sled(_) => Self::Sled(path.to_owned()),
             Self::Memory => Self::Memory,
         }
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use quire_sync_protocol::{DocId, StateVector};
 
 use crate::error::StoreError;
+use crate::inspect::Inspect;
 
 /// The place of an update in its document's log. The first update has 1; 0 stands for "nothing yet".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +67,13 @@ pub struct Stored {
     /// For each client that wrote in an earlier epoch, which was deleted, the clock behind the last it wrote there. What such
     /// a client brings belongs to that epoch. Empty if no deletion is remembered.
     pub dead: StateVector,
+}
+
+impl Stored {
+    /// The last update that the snapshot contains; 0 without one.
+    pub fn snapshot_seq(&self) -> Seq {
+        Seq(self.seq.0.saturating_sub(self.updates.len() as u64))
+    }
 }
 
 /// What the catalog says about one document. Reading it touches neither snapshot nor log.
@@ -180,6 +188,9 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// At most `limit` documents in the byte order of their names, starting behind `after`. Fewer than `limit` means that
     /// the end is reached.
     fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError>;
+
+    /// The same store, for operators: to be looked through, archived and filled.
+    fn inspect(&self) -> &dyn Inspect;
 
     /// Makes sure that everything this store holds has reached the device. Appends already have when they return; this is
     /// for the end of a process.

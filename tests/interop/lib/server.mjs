@@ -54,6 +54,8 @@ export class Server {
   #lines = []
   #partial = ''
   #ownsFolder
+  /** Called with each line of the log as it comes. */
+  onLine = null
 
   constructor (options) {
     this.options = options
@@ -114,6 +116,7 @@ export class Server {
     const lines = (this.#partial + text).split('\n')
     this.#partial = lines.pop()
     this.#lines.push(...lines)
+    if (this.onLine) for (const line of lines) this.onLine(line)
     if (this.#lines.length > MAX_LOG_LINES) this.#lines.splice(0, this.#lines.length - MAX_LOG_LINES)
     if (process.env.QUIRE_SHOW_LOGS) for (const line of lines) process.stderr.write(`[quire ${this.pid}] ${line}\n`)
   }

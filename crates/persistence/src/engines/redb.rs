@@ -18,7 +18,7 @@ const NAME: &str = "redb";
 const OPENING: &str = "open its files";
 
 /// The database file inside the data folder.
-const FILE: &str = "quire.redb";
+pub(crate) const FILE: &str = "quire.redb";
 
 /// The one table in it.
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("quire");
@@ -218,6 +218,19 @@ impl Engine for RedbEngine {
                 witness.note(count);
             }
             Ok(())
+        })
+    }
+
+    fn disk_bytes(&self) -> Option<u64> {
+        Some(self.file.size())
+    }
+
+    fn reclaim(&self) -> Result<(), EngineError> {
+        const RECLAIMING: &str = "give space back";
+        // redb cuts free space off the end of its file by itself; this moves what stands there to the front.
+        self.database.call_alone(RECLAIMING, |database| match database.compact() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure { error: engine_error(RECLAIMING, error.into()), broken: true }),
         })
     }
 

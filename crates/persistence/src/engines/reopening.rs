@@ -72,6 +72,33 @@ impl<D> Reopening<D> {
         }
     }
 
+    /// Runs a call that needs the database for itself; all others wait meanwhile. Otherwise like [`Self::call`].
+    pub(super) fn call_alone<R>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce(&mut D) -> Result<R, Failure>,
+    ) -> Result<R, EngineError> {
+        self.call(operation, |_| Ok(()))?;
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        let Handle { opened, database } = &mut *handle;
+        let opened = *opened;
+        let Some(database) = database else {
+            // Another call has failed in between.
+            let message = "its files are closed".to_owned();
+            return Err(EngineError::Failed { engine: self.engine, operation, message });
+        };
+        let failure = match contain(|| call(database)) {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(failure)) => failure,
+            Err(panic) => Failure { error: panicked(self.engine, operation, panic.as_ref()), broken: true },
+        };
+        drop(handle);
+        if failure.broken {
+            self.close(opened);
+        }
+        Err(failure.error)
+    }
+
     fn close(&self, opened: u64) {
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         if handle.opened == opened
@@ -194,6 +221,17 @@ mod tests {
         reopening.call("work", |_| Err::<(), _>(failure(true))).unwrap_err();
         reopening.call("work", |_| Ok(())).unwrap_err();
         assert_eq!(reopening.call("work", |n| Ok(*n)).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_call_alone_fails_like_any_other() {
+        let counted = counted();
+        assert_eq!(counted.call_alone("work", |n| Ok(std::mem::replace(n, 11))).unwrap(), 1);
+        assert_eq!(counted.call("work", |n| Ok(*n)).unwrap(), 11);
+        counted.call_alone::<()>("work", |_| panic!("oh")).unwrap_err();
+        assert_eq!(counted.call_alone("work", |n| Ok(*n)).unwrap(), 2);
+        counted.call_alone::<()>("work", |_| Err(failure(true))).unwrap_err();
+        assert_eq!(counted.call("work", |n| Ok(*n)).unwrap(), 3);
     }
 
     #[test]

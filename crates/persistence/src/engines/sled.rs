@@ -24,7 +24,7 @@ use crate::folder::{self, Folder};
 const NAME: &str = "sled";
 
 /// sled's own folder inside the data folder.
-const DATABASE_FOLDER: &str = "quire.sled";
+pub(crate) const DATABASE_FOLDER: &str = "quire.sled";
 
 /// Tree nodes held in memory.
 const CACHE_BYTES: u64 = 64 << 20;

@@ -13,10 +13,15 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::EngineError;
 
 /// The key of the count in the database, behind the keys of the store. The value is 8 bytes, big-endian.
-pub(super) const KEY: &[u8] = b"\xffcommits";
+pub(crate) const KEY: &[u8] = b"\xffcommits";
 
 /// Count (8, big-endian) and its CRC-32 (4).
 const BYTES: usize = 12;
+
+/// The name of the file beside a database of this name.
+pub(crate) fn beside(database: &str) -> String {
+    format!("{database}.commits")
+}
 
 /// The file beside a database.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ struct State {
 impl Witness {
     /// Opens the file in this folder; makes it if it is not there. One that cannot be understood says nothing.
     pub(super) fn open(folder: &Path, engine: &'static str) -> io::Result<Self> {
-        let path = folder.join(format!("quire.{engine}.commits"));
+        let path = folder.join(beside(&format!("quire.{engine}")));
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         let mut content = Vec::with_capacity(BYTES);
         (&mut file).take(BYTES as u64).read_to_end(&mut content)?;

@@ -63,7 +63,12 @@ impl<E: Engine> LocalStore<E> {
         })
     }
 
-    fn write_snapshot(&self, number: u64, generation: u64, bytes: &Bytes) -> Result<(), EngineError> {
+    pub(super) fn write_snapshot(
+        &self,
+        number: u64,
+        generation: u64,
+        bytes: &Bytes,
+    ) -> Result<(), EngineError> {
         let mut batch = Batch::new();
         let mut size = 0;
         let cut = chunks::cut(Payload::Snapshot, bytes, self.engine.chunk_bytes());
@@ -127,7 +132,7 @@ impl<E: Engine> LocalStore<E> {
         Ok(self.engine.commit(batch)?)
     }
 
-    fn delete_snapshots_except(
+    pub(super) fn delete_snapshots_except(
         &self,
         number: u64,
         present: Option<&SnapshotEntry>,

@@ -48,7 +48,7 @@ impl<E: Engine> LocalStore<E> {
             tries += 1;
             let early_turn = (tries > FREE_TRIES)
                 .then(|| self.catalog_turn.lock().unwrap_or_else(PoisonError::into_inner));
-            let Some(dead) = self.salvage(doc)? else {
+            let Some(dead) = self.sound_parts(doc)? else {
                 return Err(match before {
                     Some(_) => StoreError::Deleted { doc: doc.clone() },
                     None => StoreError::NotFound { doc: doc.clone() },
@@ -128,7 +128,7 @@ impl<E: Engine> LocalStore<E> {
     }
 
     /// The first document behind `after` that has a tombstone.
-    fn next_tombstone(&self, after: Option<&DocId>) -> Result<Option<DocId>, EngineError> {
+    pub(super) fn next_tombstone(&self, after: Option<&DocId>) -> Result<Option<DocId>, EngineError> {
         let mut range = keys::tombstones_range(after);
         loop {
             let Some(key) = self.engine.keys(&range, 1)?.pop() else { return Ok(None) };

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail in any line")]
 
+mod archive;
 mod compaction;
 mod copies;
 mod damage;
@@ -16,6 +17,7 @@ mod fixture;
 mod homes;
 mod kill;
 mod updates;
+mod verify;
 
 macro_rules! over_engines {
     ($engines:tt: $($test:path as $name:ident),* $(,)?) => { over_engines!(@ $engines [$(($test, $name))*]); };
@@ -51,6 +53,9 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty]:
     crate::damage::a_damaged_entry_costs_its_own_line as a_damaged_entry_costs_its_own_line,
     crate::damage::a_store_without_its_format_is_not_new as a_store_without_its_format_is_not_new,
     crate::damage::a_later_format_is_refused as a_later_format_is_refused,
+    crate::verify::a_sound_store_has_no_findings as a_sound_store_has_no_findings,
+    crate::verify::every_damaged_record_is_found as every_damaged_record_is_found,
+    crate::verify::what_belongs_to_no_document_is_found as what_belongs_to_no_document_is_found,
     crate::deletion::a_deleted_document_leaves_a_tombstone_and_nothing_else as a_deleted_document_leaves_a_tombstone_and_nothing_else,
     crate::deletion::a_document_made_anew_knows_who_wrote_in_the_dead_one as a_document_made_anew_knows_who_wrote_in_the_dead_one,
     crate::deletion::what_is_not_there_cannot_be_deleted as what_is_not_there_cannot_be_deleted,

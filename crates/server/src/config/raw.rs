@@ -87,7 +87,7 @@ impl Raw {
             SETTINGS.iter().map(|setting| (setting.variable(), setting)).collect();
         for (name, value) in variables {
             let Some(name) = name.to_str().filter(|name| name.starts_with("QUIRE_")) else { continue };
-            if value.is_empty() || name == super::super::cli::CONFIG_VARIABLE {
+            if value.is_empty() || super::super::cli::VARIABLES.contains(&name) {
                 continue;
             }
             let place = Place::Variable(name.to_owned());

@@ -115,6 +115,11 @@ impl Config {
         self.listen
     }
 
+    /// The store, with its folder.
+    pub fn store(&self) -> &StoreSpec {
+        &self.store
+    }
+
     /// Takes this program for the view worker. Needed where the running program is not `quire` itself.
     #[must_use]
     pub fn with_worker(mut self, program: impl Into<PathBuf>) -> Self {

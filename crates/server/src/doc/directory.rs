@@ -11,13 +11,15 @@
 //!   Handles are made under the lock; a session joins through a handle; so whoever was given a handle reaches the task.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use quire_persistence::archive::BackupError;
 use quire_persistence::{Created, DocumentStore, Listed};
 use quire_sync_protocol::{DocId, Replica, SessionId, StateVector, Update};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::config::DirectoryConfig;
 use super::counters::Counters;
@@ -106,14 +108,16 @@ impl Directory {
     /// A directory over this store. Starts the threads that write and compact, and fails if the system gives none.
     pub fn new(config: DirectoryConfig, store: Arc<dyn DocumentStore>) -> std::io::Result<Self> {
         let counters = Arc::<Counters>::default();
+        let deleted = Arc::<AtomicBool>::default();
         let shared = Shared {
             writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
             compactor: Compactor::start(
                 Arc::clone(&store),
                 config.compaction.clone(),
                 Arc::clone(&counters),
+                Arc::clone(&deleted),
             )?,
-            upkeep: Upkeep::new(Arc::clone(&store)),
+            upkeep: Upkeep::new(Arc::clone(&store), Arc::clone(&deleted)),
             reader: Reader::new(store, config.loads),
             config,
             counters,
@@ -189,6 +193,11 @@ impl Directory {
     pub async fn compact_all(&self) -> Result<Compactions, ChangeError> {
         let draining = self.shared.draining.subscribe();
         self.shared.upkeep.compact_all(|| !*draining.borrow()).await
+    }
+
+    /// Begins an archive of everything that is stored; see [`Upkeep::backup`].
+    pub(crate) fn backup(&self) -> Option<mpsc::Receiver<Result<Bytes, BackupError>>> {
+        self.shared.upkeep.backup()
     }
 
     /// Deletes a document, be it damaged or quarantined. When this returns it is gone from the store, and its editors are told

@@ -1,42 +1,70 @@
-//! What operators ask of a running server: `POST /v1/admin/compact`.
+//! What operators ask of a running server: `POST /v1/admin/compact` and `POST /v1/admin/backup`.
 
 use ::http::Method;
+use ::http::header::{self, HeaderValue};
+use futures_util::stream::poll_fn;
 use quire_sync_protocol::DocId;
 use serde::Serialize;
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
+use warp::reply::Reply as _;
 
 use super::documents::not_changed;
 use super::{ApiError, Context, Response, StatusCode, caller, error, query};
 use crate::auth::Caller;
 
 const COMPACT: &str = "/v1/admin/compact";
+const BACKUP: &str = "/v1/admin/backup";
 
 /// The methods that a path answers; `None` if it is not one of these.
 pub(super) fn methods(path: &str) -> Option<&'static str> {
-    (path == COMPACT).then_some("POST")
+    (path == COMPACT || path == BACKUP).then_some("POST")
 }
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     warp::method()
         .and(warp::path::full())
-        .and_then(async |method: Method, path: FullPath| {
-            if method == Method::POST && path.as_str() == COMPACT {
-                Ok(())
-            } else {
-                Err(warp::reject::not_found())
-            }
+        .and_then(async |method: Method, path: FullPath| match path.as_str() {
+            COMPACT if method == Method::POST => Ok(Ask::Compact),
+            BACKUP if method == Method::POST => Ok(Ask::Backup),
+            _ => Err(warp::reject::not_found()),
         })
-        .untuple_one()
         .and(query())
         .and(caller())
-        .then(move |query: String, caller: Caller| {
+        .then(move |ask: Ask, query: String, caller: Caller| {
             let context = context.clone();
-            async move { compact(&context, &query, &caller).await.unwrap_or_else(ApiError::into_response) }
+            async move {
+                let answer = match ask {
+                    Ask::Compact => compact(&context, &query, &caller).await,
+                    Ask::Backup => backup(&context, &query, &caller).await,
+                };
+                answer.unwrap_or_else(ApiError::into_response)
+            }
         })
         .boxed()
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    Compact,
+    Backup,
+}
+
+/// Streams an archive of everything that is stored. If it cannot be finished the connection breaks off.
+async fn backup(context: &Context, query: &str, caller: &Caller) -> Result<Response, ApiError> {
+    context.gate.check_server(caller).await?;
+    if let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name != "token") {
+        return Err(ApiError::BadQuery(format!("there is no parameter {name:?}")));
+    }
+    let mut pieces = context.directory.backup().ok_or(ApiError::Busy)?;
+    let mut response = warp::reply::stream(poll_fn(move |waker| pieces.poll_recv(waker))).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 #[derive(Serialize)]

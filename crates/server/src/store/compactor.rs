@@ -7,6 +7,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,6 +16,7 @@ use quire_persistence::{Compacted, DocumentInfo, DocumentStore, StoreError, Swep
 use quire_sync_protocol::DocId;
 use tokio::sync::watch;
 
+use super::reclaim::{SHORT_WAIT_BYTES, reclaim};
 use crate::doc::Counters;
 
 /// Documents that may wait. One that finds no place is asked for again after its next edits or load.
@@ -95,9 +97,10 @@ impl Compactor {
         store: Arc<dyn DocumentStore>,
         policy: CompactionPolicy,
         counters: Arc<Counters>,
+        deleted: Arc<AtomicBool>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
-        let thread = Thread { shared: Arc::clone(&shared), store, policy, counters };
+        let thread = Thread { shared: Arc::clone(&shared), store, policy, counters, deleted };
         let (end, ended) = watch::channel(false);
         thread::Builder::new().name("quire-compactor".into()).spawn(move || {
             thread.run();
@@ -160,6 +163,8 @@ struct Thread {
     store: Arc<dyn DocumentStore>,
     policy: CompactionPolicy,
     counters: Arc<Counters>,
+    /// Something was deleted since space was last given back.
+    deleted: Arc<AtomicBool>,
 }
 
 impl Thread {
@@ -214,6 +219,17 @@ impl Thread {
             Ok(Ok(Swept { purged, expired })) => tracing::info!(purged, expired, "swept deleted documents"),
             Ok(Err(error)) => tracing::warn!(%error, "deleted documents could not be swept"),
             Err(_) => tracing::error!("sweeping deleted documents met an internal error"),
+        }
+        if self.deleted.swap(false, Ordering::Relaxed) {
+            self.reclaim();
+        }
+    }
+
+    fn reclaim(&self) {
+        match panic::catch_unwind(AssertUnwindSafe(|| reclaim(&*self.store, SHORT_WAIT_BYTES))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "space could not be given back"),
+            Err(_) => tracing::error!("giving space back met an internal error"),
         }
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod compactor;
 pub(crate) mod pace;
 pub(crate) mod reader;
+pub(crate) mod reclaim;
 mod schedule;
 pub(crate) mod upkeep;
 pub(crate) mod writer;

@@ -1,13 +1,18 @@
 //! What is done to stored documents beside reading and writing them, on a bounded number of blocking threads.
 
+use std::io::{self, BufWriter};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use quire_persistence::archive::{self, BackupError};
 use quire_persistence::{Compacted, Created, DocumentStore, Listed};
 use quire_sync_protocol::DocId;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
+use super::reclaim::{SHORT_WAIT_BYTES, reclaim};
 use crate::doc::ChangeError;
 
 /// Calls at a time. Others wait in turn, so that no number of requests takes all threads of the runtime.
@@ -39,11 +44,35 @@ pub struct Compactions {
 pub(crate) struct Upkeep {
     store: Arc<dyn DocumentStore>,
     calls: Arc<Semaphore>,
+    /// Something was deleted since space was last given back; see [`reclaim`](super::reclaim).
+    deleted: Arc<AtomicBool>,
+    /// One archive at a time: making one reads everything.
+    backups: Arc<Semaphore>,
+}
+
+/// Pieces of an archive that wait to be taken.
+const PIECES: usize = 4;
+
+/// About the size of one.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Hands on what is written, and waits while enough waits.
+struct Pieces(mpsc::Sender<Result<Bytes, BackupError>>);
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Upkeep {
-    pub(crate) fn new(store: Arc<dyn DocumentStore>) -> Self {
-        Self { store, calls: Arc::new(Semaphore::new(CALLS)) }
+    pub(crate) fn new(store: Arc<dyn DocumentStore>, deleted: Arc<AtomicBool>) -> Self {
+        Self { store, deleted, calls: Arc::new(Semaphore::new(CALLS)), backups: Arc::new(Semaphore::new(1)) }
     }
 
     /// Makes an empty document if there is none of this name.
@@ -53,7 +82,9 @@ impl Upkeep {
 
     /// Deletes a document from the store. Whoever calls sees to it that nobody writes it meanwhile.
     pub(crate) async fn delete(&self, doc: DocId) -> Result<(), ChangeError> {
-        self.call(move |store| Ok(store.delete(&doc, SystemTime::now())?)).await
+        self.call(move |store| Ok(store.delete(&doc, SystemTime::now())?)).await?;
+        self.deleted.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// At most `limit` documents whose names begin with `prefix`, in the order of their names, behind `after`.
@@ -102,9 +133,37 @@ impl Upkeep {
                 }
             }
             if is_last {
-                return Ok(all);
+                break;
             }
         }
+        self.call(|store| Ok(reclaim(store, SHORT_WAIT_BYTES)?)).await?;
+        Ok(all)
+    }
+
+    /// Begins an archive of everything that is stored; `None` if another one is being made. Its pieces are made as fast as
+    /// they are taken; after an error, which is the last, it is no whole one. Dropping the receiver ends it.
+    pub(crate) fn backup(&self) -> Option<mpsc::Receiver<Result<Bytes, BackupError>>> {
+        let turn = Arc::clone(&self.backups).try_acquire_owned().ok()?;
+        let store = Arc::clone(&self.store);
+        let (pieces, receiver) = mpsc::channel(PIECES);
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let out = BufWriter::with_capacity(PIECE_BYTES, Pieces(pieces.clone()));
+            match archive::backup(&*store, out, created, &mut |_, _| {}) {
+                Ok(summary) => tracing::info!(
+                    documents = summary.documents,
+                    damaged = summary.damaged.len(),
+                    "an archive was made"
+                ),
+                Err(error) => {
+                    tracing::warn!(%error, "an archive was not finished");
+                    // Who asked for it may have gone, which may be the reason.
+                    let _ = pieces.blocking_send(Err(error));
+                }
+            }
+        });
+        Some(receiver)
     }
 
     /// Runs a call on a blocking thread. If the caller goes away, a call that has begun runs to its end.

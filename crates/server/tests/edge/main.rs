@@ -23,6 +23,7 @@ mod keys;
 mod limits;
 mod logs;
 mod names;
+mod operations;
 mod process;
 mod rights;
 mod secrets;

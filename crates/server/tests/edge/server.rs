@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use quire_persistence::{
-    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Listed, Seq, StoreError, StoreSpec,
-    Stored, Swept,
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, Seq, StoreError,
+    StoreSpec, Stored, Swept,
 };
 use quire_server::config::{Config, Raw};
 use quire_server::server::{Server, Shutdown};
@@ -122,6 +122,10 @@ impl DocumentStore for Failing {
 
     fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
         self.store.list(after, limit)
+    }
+
+    fn inspect(&self) -> &dyn Inspect {
+        self.store.inspect()
     }
 
     fn flush(&self) -> Result<(), StoreError> {

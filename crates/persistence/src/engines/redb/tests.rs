@@ -80,3 +80,24 @@ fn a_full_device_is_survived_without_a_restart() {
 }
 
 mod power;
+
+#[test]
+fn space_behind_which_something_lives_is_given_back_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = RedbEngine::open(dir.path()).unwrap();
+    let key = |number: u8| Bytes::copy_from_slice(&[number]);
+    let value = Bytes::from(vec![7; engine.chunk_bytes()]);
+    for number in 0..80 {
+        let mut batch = Batch::new();
+        batch.put(key(number), value.clone());
+        engine.commit(batch).unwrap();
+    }
+    let full = engine.disk_bytes().unwrap();
+    let mut batch = Batch::new();
+    (0..79).for_each(|number| batch.delete(key(number)));
+    engine.commit(batch).unwrap();
+    engine.reclaim().unwrap();
+    let reclaimed = engine.disk_bytes().unwrap();
+    assert!(reclaimed < full / 4, "{reclaimed} of {full}");
+    assert_eq!(engine.value(&key(79)).unwrap(), Some(value));
+}

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::{
-    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Listed, LocalStore, Seq,
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, LocalStore, Seq,
     StoreError, Stored, Swept,
 };
 use quire_sync_protocol::wire::frame;
@@ -187,6 +187,10 @@ impl DocumentStore for GatedStore {
 
     fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
         self.inner.list(after, limit)
+    }
+
+    fn inspect(&self) -> &dyn Inspect {
+        self.inner.inspect()
     }
 
     fn flush(&self) -> Result<(), StoreError> {

@@ -3,7 +3,9 @@ use std::sync::mpsc;
 
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan, FaultyEngine};
-use quire_persistence::{Compacted, Created, DocumentInfo, Listed, LocalStore, StoreError, Stored, Swept};
+use quire_persistence::{
+    Compacted, Created, DocumentInfo, Inspect, Listed, LocalStore, StoreError, Stored, Swept,
+};
 
 use super::*;
 
@@ -146,6 +148,10 @@ impl DocumentStore for PanickingStore {
     fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
         self.inner.list(after, limit)
     }
+    fn inspect(&self) -> &dyn Inspect {
+        self.inner.inspect()
+    }
+
     fn flush(&self) -> Result<(), StoreError> {
         self.inner.flush()
     }
