@@ -27,7 +27,7 @@ fn codec(criterion: &mut Criterion) {
     let limits = Limits::default();
     let mut group = criterion.benchmark_group("codec");
     for (size, update) in [("edit", small), ("document", large)] {
-        let frame = frame::encode(&Message::Update(update.clone()));
+        let frame = frame::encode(&Message::Update(update.clone())).unwrap();
         group.throughput(Throughput::Bytes(frame.len() as u64));
         group.bench_function(format!("decode/{size}"), |bencher| {
             bencher.iter(|| frame::decode(black_box(&frame), &limits));
