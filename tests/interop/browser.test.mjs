@@ -104,7 +104,8 @@ test('two browsers on the page of the server', { timeout: 120_000 }, async t => 
 })
 
 test('Tiptap with a Hocuspocus provider and CodeMirror with y-websocket edit one document, through a hard end', { timeout: 120_000 }, async t => {
-  const server = await start({ t })
+  // The page comes from another port, which is another origin.
+  const server = await start({ t, args: ['--allow-origin', 'http://127.0.0.1:*'] })
   const browser = await launch(t)
   const address = await serveEditors(t)
   const tiptap = await openPage(browser, address(server, 'tiptap', 'one document', 'Ann'))
