@@ -146,10 +146,9 @@ impl std::fmt::Debug for Peer {
 }
 
 #[cfg(test)]
-mod typing;
-
-#[cfg(test)]
 mod tests {
+    mod typing;
+
     use super::*;
     use yrs::{GetString, Text};
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use yrs::{GetString as _, Text as _, Transact as _, WriteTxn as _};
 
-use super::Peer;
+use crate::peer::Peer;
 use crate::{ClientId, Message, Replica, Update};
 
 /// What one of the two does next.
