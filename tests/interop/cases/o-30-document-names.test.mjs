@@ -128,7 +128,11 @@ describe('O-30 document names', () => {
       await mark(await upgradeAt(server, `/ws/${name}`), 'as it is')
       const ways = ['as it is', 'encoded']
       const short = await upgradeAt(server, `/${encodeURIComponent(name)}`).catch(error => error)
-      if (short.status === undefined) {
+      if (name === 'hocuspocus') {
+        // The endpoint of another dialect: a connection there is for no document yet.
+        assert.equal(short.status, undefined, 'the endpoint of Hocuspocus clients')
+        short.drop()
+      } else if (short.status === undefined) {
         await mark(short, 'short')
         ways.push('short')
       } else if (name === 'ws') {
