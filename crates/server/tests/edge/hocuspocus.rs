@@ -48,7 +48,7 @@ async fn next(editor: &mut Editor) -> (String, Body) {
         match hocuspocus::decode(&editor.receive().await, &Limits::default()).unwrap() {
             Frame::Document { address, body } => return (address.to_string(), body.unwrap()),
             Frame::Ping => {}
-            other => panic!("{other:?}"),
+            other @ Frame::Pong => panic!("{other:?}"),
         }
     }
 }
