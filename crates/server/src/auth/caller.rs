@@ -50,7 +50,6 @@ impl Caller {
 
     /// The same sender with another token, which came within the connection.
     #[must_use]
-    #[allow(dead_code, reason = "for the routes and dialects to come")]
     pub(crate) fn with_token(&self, token: Option<Token>) -> Self {
         Self { token, ..self.clone() }
     }

@@ -29,7 +29,6 @@ mod ticket;
 mod tool;
 mod webhook;
 
-#[allow(unused_imports, reason = "for the dialects to come")]
 pub(crate) use caller::{Caller, Token, token_of_subprotocol};
 pub(crate) use claims::Seconds;
 pub(crate) use gate::{Gate, Permit};

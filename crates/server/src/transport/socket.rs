@@ -121,7 +121,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     }
 
     /// Writes what is queued, reads if `reading`, and waits until something happens. Cancel safe.
-    #[allow(dead_code, reason = "for connections that wait for more than their own traffic")]
     pub(super) async fn event(&mut self, reading: bool) -> Event {
         poll_fn(|cx| {
             if self.writing
