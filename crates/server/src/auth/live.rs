@@ -66,7 +66,7 @@ enum Ends {
 pub(crate) enum PassEvent {
     /// It is for more or for less from now on.
     Rights(Rights),
-    /// It ends in half a minute, unless the client shows another token ([`Pass::renew`]).
+    /// It ends in half a minute. Another token makes another pass.
     Expiring,
     /// It has ended.
     Expired,
@@ -182,20 +182,6 @@ impl Pass {
             }
         }
     }
-
-    /// The client has shown another token within its connection: it counts from now on, for more or for less.
-    #[allow(dead_code, reason = "for the dialects to come")]
-    pub(crate) fn renew(&mut self, permit: &Permit) {
-        self.ends = Ends::of(permit.identity());
-        let mut state = self.live.lock();
-        let State { passes, revocations, .. } = &mut *state;
-        if let Some(holder) = passes.get_mut(&self.number) {
-            holder.identity = Arc::clone(permit.identity());
-            holder.granted = permit.granted();
-            let left = revocations.left(&holder.identity, &holder.doc, holder.granted, SystemTime::now());
-            holder.rights.send_if_modified(|rights| std::mem::replace(rights, left) != left);
-        }
-    }
 }
 
 impl Drop for Pass {
@@ -243,15 +229,6 @@ mod tests {
         assert!((29..=30).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
         assert_eq!(pass.event().await, PassEvent::Expired);
         assert!((64..=65).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn another_token_makes_it_last() {
-        let live = Live::default();
-        let mut pass = live.enter(&permit("ada", Some(60)), &doc());
-        assert_eq!(pass.event().await, PassEvent::Expiring);
-        pass.renew(&permit("ada", None));
-        assert!(tokio::time::timeout(Duration::from_hours(1), pass.event()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

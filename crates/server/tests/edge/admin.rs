@@ -210,3 +210,29 @@ async fn who_is_not_to_be_seen_is_not_and_foreign_presence_is_refused() {
     assert!(!all.contains("by eve") && !all.contains("ghost"), "{all}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_taken_back_reaches_the_documents_of_a_hocuspocus_client_one_by_one() {
+    use quire_sync_protocol::Access;
+    use quire_sync_protocol::wire::hocuspocus::Body;
+
+    use super::hocuspocus::{edit, expect, expect_status, frame};
+
+    let server = server().await;
+    let token = token("ada", &json!([{"name": "a", "access": "write"}, {"name": "b", "access": "write"}]));
+    let mut ada = Editor::connect(server.address, "/").await;
+    for doc in ["a", "b"] {
+        ada.send(frame(doc, Body::Token { token: token.as_str().into(), version: Some("4.8.0".to_owned()) }))
+            .await;
+        expect(&mut ada, doc, |body| *body == Body::Authenticated(Access::Write)).await;
+    }
+    let what = json!({"document": "a", "access": "read"});
+    assert_eq!(revoke(&server, &what).await, json!({"connections": 1}));
+    expect(&mut ada, "a", |body| *body == Body::Authenticated(Access::Read)).await;
+    assert_eq!(revoke(&server, &json!({"document": "a"})).await, json!({"connections": 1}));
+    expect(&mut ada, "a", |body| matches!(body, Body::Close(Some(_)))).await;
+    // The other document goes on.
+    ada.send(edit("b", 1, "x")).await;
+    expect_status(&mut ada, "b").await;
+    server.stop().await;
+}

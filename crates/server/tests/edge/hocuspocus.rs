@@ -18,7 +18,7 @@ fn address(text: &str) -> Address {
     Address::new(text).unwrap()
 }
 
-fn frame(to: &str, body: Body) -> Bytes {
+pub(super) fn frame(to: &str, body: Body) -> Bytes {
     hocuspocus::encode(&Frame::Document { address: address(to), body: Ok(body) }).unwrap()
 }
 
@@ -38,7 +38,7 @@ fn insertion(client: u8, text: &str) -> Update {
     Update::parse(update.slice(start..)).unwrap()
 }
 
-fn edit(to: &str, client: u8, text: &str) -> Bytes {
+pub(super) fn edit(to: &str, client: u8, text: &str) -> Bytes {
     frame(to, Body::Message(Message::Update(insertion(client, text))))
 }
 
@@ -54,7 +54,7 @@ async fn next(editor: &mut Editor) -> (String, Body) {
 }
 
 /// Reads until this is said to this address.
-async fn expect(editor: &mut Editor, to: &str, wanted: impl Fn(&Body) -> bool) -> Body {
+pub(super) async fn expect(editor: &mut Editor, to: &str, wanted: impl Fn(&Body) -> bool) -> Body {
     loop {
         let (from, body) = next(editor).await;
         if from == to && wanted(&body) {
@@ -63,7 +63,7 @@ async fn expect(editor: &mut Editor, to: &str, wanted: impl Fn(&Body) -> bool) -
     }
 }
 
-async fn expect_status(editor: &mut Editor, to: &str) {
+pub(super) async fn expect_status(editor: &mut Editor, to: &str) {
     let stored = Body::Message(Message::SyncStatus { applied: true, times: 1 });
     expect(editor, to, |body| *body == stored).await;
 }

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::super::close::Close;
-use super::Connection;
 use super::host::{Denial, Granted, Opened};
 use super::places::{Key, Open, State};
+use super::{Changed, Connection};
+use crate::auth::{Pass, PassEvent};
 use crate::doc::{Seat, SeatClosed};
 
 /// Refusals of one connection that are logged.
@@ -121,8 +122,8 @@ impl Connection {
         let Some(place) = self.places.get_mut(key) else { return };
         let address = place.address.clone();
         match opened {
-            Opened::Seated(seat, granted) => self.seated(key, &address, seat, granted),
-            Opened::Checked(granted) => self.checked(key, &address, granted),
+            Opened::Seated(seat, granted, pass) => self.seated(key, &address, seat, granted, pass),
+            Opened::Checked(granted, pass) => self.checked(key, &address, granted, pass),
             Opened::Refused(denial) => match &mut place.state {
                 State::Opening { next: Some(_), .. } => {
                     let outside = State::Outside { refused: true };
@@ -147,13 +148,15 @@ impl Connection {
         }
     }
 
-    fn seated(&mut self, key: Key, address: &Address, seat: Seat, granted: Granted) {
+    fn seated(&mut self, key: Key, address: &Address, seat: Seat, granted: Granted, pass: Pass) {
         let Some(place) = self.places.get_mut(key) else { return };
         let State::Opening { token, next, left, before } = &mut place.state else { return };
         debug!(session = %seat.session(), peer = %self.host.caller.peer, doc = address.document(), "an editor is connected");
         let (seat, left, before) = (Arc::new(seat), left.clone(), *before);
         let (token, next) = (token.clone(), next.take());
+        let held = left.child_token();
         let open = Open {
+            held: held.clone(),
             seat: Arc::clone(&seat),
             granted,
             asks: granted.until.map(ask_before),
@@ -174,6 +177,7 @@ impl Connection {
             self.places.wait_first(key, Message::SyncStep1(StateVector::default()));
             self.tell(address, Body::Message(Message::QueryAwareness));
         }
+        self.watch(key, pass, held);
         self.listen(key, seat, left);
         self.deliver(key);
         if let Some(next) = next {
@@ -181,11 +185,16 @@ impl Connection {
         }
     }
 
-    fn checked(&mut self, key: Key, address: &Address, granted: Granted) {
+    fn checked(&mut self, key: Key, address: &Address, granted: Granted, pass: Option<Pass>) {
         let Some(place) = self.places.get_mut(key) else { return };
         let State::Open(open) = &mut place.state else { return };
         open.checking = false;
         let next = open.next.take();
+        let renewed = pass.map(|pass| {
+            open.held.cancel();
+            open.held = open.left.child_token();
+            (pass, open.held.clone())
+        });
         let before = std::mem::replace(&mut open.granted, granted);
         if before.expires != granted.expires {
             open.asks = granted.until.map(ask_before);
@@ -196,8 +205,44 @@ impl Connection {
         if before.access != granted.access {
             self.tell(address, Body::Authenticated(granted.access));
         }
+        if let Some((pass, held)) = renewed {
+            self.watch(key, pass, held);
+        }
         if let Some(next) = next {
             self.take_token(key, next);
+        }
+    }
+
+    /// Waits for what becomes of the pass by which a document is open, until another one counts.
+    fn watch(&mut self, key: Key, mut pass: Pass, held: CancellationToken) {
+        let watching = async move {
+            let event = held.run_until_cancelled(pass.event()).await?;
+            Some(Changed { key, event, pass, held })
+        };
+        self.passes.push(watching.boxed());
+    }
+
+    pub(super) fn changed(&mut self, Changed { key, event, pass, held }: Changed) {
+        let Some(place) = self.places.get_mut(key) else { return };
+        let address = place.address.clone();
+        let State::Open(open) = &mut place.state else { return };
+        if held.is_cancelled() {
+            return;
+        }
+        match event {
+            PassEvent::Rights(rights) => {
+                let (access, before) = (rights.right.access(), open.granted.access);
+                open.granted = Granted { access, presence: rights.presence, ..open.granted };
+                open.seat.set_rights(access, rights.presence);
+                if access != before {
+                    self.tell(&address, Body::Authenticated(access));
+                }
+                self.watch(key, pass, held);
+            }
+            PassEvent::Expiring => self.watch(key, pass, held),
+            // The end of a token is not waited for here: see `token_ends`.
+            PassEvent::Expired => {}
+            PassEvent::Revoked => self.close_place(key, &Close::Revoked),
         }
     }
 

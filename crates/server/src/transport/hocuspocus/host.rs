@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::super::close::Close;
 use super::super::life::Keepalive;
-use crate::auth::{self, Caller, Gate, Right};
+use crate::auth::{self, Caller, Gate, Pass, Right};
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::ApiError;
 
@@ -41,9 +41,9 @@ pub(in crate::transport) struct Host {
 #[derive(Debug)]
 pub(super) enum Opened {
     /// The client takes part.
-    Seated(Seat, Granted),
-    /// It may; it takes part already.
-    Checked(Granted),
+    Seated(Seat, Granted, Pass),
+    /// It may; it takes part already. With the pass that counts from now on, if it is another.
+    Checked(Granted, Option<Pass>),
     /// It may not.
     Refused(Denial),
     /// Nobody can, until an operator has looked at it.
@@ -129,16 +129,16 @@ impl Host {
     ) -> Opened {
         let checking = async {
             match self.admit(&address, &token).await {
-                Ok((_, _, granted)) => Opened::Checked(granted),
+                Ok((_, _, granted, pass)) => Opened::Checked(granted, Some(pass)),
                 Err(Failed::Denied(denial)) => Opened::Refused(denial),
-                Err(Failed::Passing) => Opened::Checked(before),
+                Err(Failed::Passing) => Opened::Checked(before, None),
             }
         };
         left.run_until_cancelled(checking).await.unwrap_or(Opened::Left)
     }
 
     async fn try_open(&self, address: &Address, token: &Token) -> Result<Opened, Failed> {
-        let (doc, setup, granted) = self.admit(address, token).await?;
+        let (doc, setup, granted, pass) = self.admit(address, token).await?;
         let handle = match self.directory.open(&doc).await {
             Ok(handle) => handle,
             Err(OpenError::Draining) => return std::future::pending().await,
@@ -154,7 +154,7 @@ impl Host {
             Err(OpenError::Deleted) => return Ok(Opened::Closed(Close::Deleted)),
         };
         match handle.join(setup).await {
-            Ok(seat) => Ok(Opened::Seated(seat, granted)),
+            Ok(seat) => Ok(Opened::Seated(seat, granted, pass)),
             Err(JoinError::Draining) => std::future::pending().await,
             Err(JoinError::Rebuilding) => Err(Failed::Passing),
             Err(JoinError::Quarantined) => Ok(Opened::Closed(Close::Quarantined)),
@@ -168,7 +168,7 @@ impl Host {
         &self,
         address: &Address,
         token: &Token,
-    ) -> Result<(DocId, SessionSetup, Granted), Failed> {
+    ) -> Result<(DocId, SessionSetup, Granted, Pass), Failed> {
         let doc = DocId::new(address.document()).map_err(|error| {
             Failed::Denied(Denial { code: "bad-document-name", why: error.to_string().into() })
         })?;
@@ -184,7 +184,8 @@ impl Host {
                     Instant::now() + expires.duration_since(SystemTime::now()).unwrap_or_default()
                 });
                 let granted = Granted { access: setup.access, presence: setup.presence, until, expires };
-                Ok((doc, setup, granted))
+                let pass = self.gate.enter(&permit, &doc);
+                Ok((doc, setup, granted, pass))
             }
             Err(error @ ApiError::CannotAuthorize(_)) => {
                 warn!(%doc, "a token cannot be looked at: {}", error.for_log());

@@ -27,6 +27,7 @@ use quire_sync_protocol::wire::hocuspocus::{self, Address, Body, Frame};
 use quire_sync_protocol::{AwarenessUpdate, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::close::Close;
@@ -34,6 +35,7 @@ use super::life::{Keepalive, Life};
 use super::socket::{Event as SocketEvent, Socket};
 use super::ws::End;
 use crate::accept::Activity;
+use crate::auth::{Pass, PassEvent};
 use crate::doc::{CloseReason, Outgoing, Seat, SeatClosed};
 pub(super) use host::Host;
 use host::Opened;
@@ -52,6 +54,7 @@ enum Event {
     Opened(Key, Opened),
     Delivered(Key, Result<(), SeatClosed>),
     Outgoing(Key, Outgoing),
+    Pass(Changed),
     /// A client has left a document, or does not wait for it any more.
     Left,
     Tick,
@@ -90,6 +93,8 @@ struct Connection {
     /// One for each open document but the one that is being written.
     outgoing: FuturesUnordered<BoxFuture<'static, Option<(Key, Outgoing)>>>,
     leavings: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// One for each open document.
+    passes: FuturesUnordered<BoxFuture<'static, Option<Changed>>>,
     /// Documents that the client has left while messages were on their way to them, with what follows.
     parting: HashMap<Key, (Arc<Seat>, Vec<Message>)>,
     /// The document whose frames are being written.
@@ -100,6 +105,14 @@ struct Connection {
     /// Documents opened so far, for the log.
     opened: u64,
     refused: u32,
+}
+
+/// What became of the pass by which a document is open.
+struct Changed {
+    key: Key,
+    event: PassEvent,
+    pass: Pass,
+    held: CancellationToken,
 }
 
 /// How long a connection may go on without a document.
@@ -129,6 +142,7 @@ impl Connection {
             deliveries: FuturesUnordered::new(),
             outgoing: FuturesUnordered::new(),
             leavings: FuturesUnordered::new(),
+            passes: FuturesUnordered::new(),
             parting: HashMap::new(),
             writing: None,
             told_version: None,
@@ -161,6 +175,9 @@ impl Connection {
                 event = Self::inside(&mut self.openings, &mut self.deliveries, &mut self.leavings) => event,
                 Some(outgoing) = self.outgoing.next(), if !socket.is_writing() && !self.outgoing.is_empty() => {
                     outgoing.map_or(Event::Left, |(key, outgoing)| Event::Outgoing(key, outgoing))
+                }
+                Some(changed) = self.passes.next(), if !self.passes.is_empty() => {
+                    changed.map_or(Event::Left, Event::Pass)
                 }
                 () = sleep_until(wake) => Event::Tick,
             };
@@ -207,6 +224,7 @@ impl Connection {
                 Event::Outgoing(key, Outgoing::Close(CloseReason::DeadEpoch)) => {
                     self.close_place(key, &Close::DeadEpoch);
                 }
+                Event::Pass(changed) => self.changed(changed),
                 Event::Left => {}
                 Event::Tick => {
                     let now = Instant::now();
@@ -250,7 +268,12 @@ impl Connection {
             match Self::inside(&mut self.openings, &mut self.deliveries, &mut self.leavings).await {
                 Event::Opened(key, opened) => self.opened(key, opened),
                 Event::Delivered(key, result) => self.delivered(key, result),
-                Event::Left | Event::Stop | Event::Socket(_) | Event::Outgoing(..) | Event::Tick => {}
+                Event::Left
+                | Event::Stop
+                | Event::Socket(_)
+                | Event::Outgoing(..)
+                | Event::Pass(_)
+                | Event::Tick => {}
             }
         }
     }

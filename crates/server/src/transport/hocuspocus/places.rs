@@ -69,6 +69,8 @@ pub(super) struct Open {
     pub(super) next: Option<Token>,
     /// Messages are on their way to the document.
     pub(super) delivering: bool,
+    /// Cancelled when another pass counts, and with `left`.
+    pub(super) held: CancellationToken,
     /// Cancelled when the client leaves.
     pub(super) left: CancellationToken,
 }
