@@ -55,7 +55,18 @@ lexical.registerUpdateListener(({ prevEditorState, editorState, dirtyLeaves, dir
 })
 provider.connect()
 
+/** What the browser's database holds, by a reader of its own. */
+async function stored () {
+  const copy = new Y.Doc()
+  const persistence = new IndexeddbPersistence(query.get('name'), copy)
+  await persistence.whenSynced
+  const text = copy.getText('codemirror').toString()
+  await persistence.destroy()
+  return text
+}
+
 Object.assign(window.quire, {
+  stored,
   texts: () => ({ prosemirror: prose.state.doc.textContent, codemirror: code.state.doc.toString(), quill: quill.getText().trim(), lexical: lexical.getEditorState().read(() => $getRoot().getTextContent()) }),
   quillBinding
 })
