@@ -132,7 +132,10 @@ fn unpack(gzip: &[u8]) -> Bytes {
 }
 
 fn header(value: &str) -> HeaderValue {
-    #[expect(clippy::expect_used, reason = "made of hexadecimal digits, or of what the build wrote, which a test holds")]
+    #[expect(
+        clippy::expect_used,
+        reason = "made of hexadecimal digits, or of what the build wrote, which a test holds"
+    )]
     HeaderValue::from_str(value).expect("a valid header value")
 }
 

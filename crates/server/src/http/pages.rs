@@ -111,7 +111,8 @@ mod tests {
             request.insert(header::ACCEPT_ENCODING, header(takes));
             let page = Assets::embedded().find("/").unwrap();
             let answer = answer(page, &request);
-            let encoding = answer.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+            let encoding =
+                answer.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
             assert_eq!((self::packing(&request), encoding), (packing, packing.name()), "{takes}");
         }
         assert_eq!(self::packing(&HeaderMap::new()), Packing::Plain);
