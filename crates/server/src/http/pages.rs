@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn everyone_gets_the_smallest_packing_they_take() {
-        for (takes, packing) in [
+        for (takes, expected) in [
             ("gzip, deflate, br, zstd", Packing::Brotli),
             ("gzip, deflate", Packing::Gzip),
             ("br;q=0, gzip;q=0.5", Packing::Gzip),
@@ -113,8 +113,8 @@ mod tests {
             let answer = answer(page, &request);
             let encoding =
                 answer.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
-            assert_eq!((self::packing(&request), encoding), (packing, packing.name()), "{takes}");
+            assert_eq!((packing(&request), encoding), (expected, expected.name()), "{takes}");
         }
-        assert_eq!(self::packing(&HeaderMap::new()), Packing::Plain);
+        assert_eq!(packing(&HeaderMap::new()), Packing::Plain);
     }
 }
