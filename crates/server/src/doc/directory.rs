@@ -27,6 +27,7 @@ use super::error::{ChangeError, OpenError};
 use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::task::Task;
+use crate::notify::Notifications;
 use crate::presence::Whereabouts;
 use crate::store::compactor::Compactor;
 use crate::store::pace::PACE;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) compactor: Compactor,
     pub(crate) upkeep: Upkeep,
     pub(crate) whereabouts: Whereabouts,
+    pub(crate) notifications: Notifications,
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
     table: Mutex<Table>,
@@ -121,6 +123,7 @@ impl Directory {
             )?,
             upkeep: Upkeep::new(Arc::clone(&store), Arc::clone(&deleted)),
             whereabouts: Whereabouts::new(config.stream_bytes, Arc::clone(&counters)),
+            notifications: Notifications::new(Arc::clone(&store), config.inbox, Arc::clone(&counters)),
             reader: Reader::new(store, config.loads),
             config,
             counters,
@@ -245,6 +248,11 @@ impl Directory {
     /// Who is where.
     pub(crate) fn whereabouts(&self) -> &Whereabouts {
         &self.shared.whereabouts
+    }
+
+    /// Notifications, which are in the same store.
+    pub(crate) fn notifications(&self) -> &Notifications {
+        &self.shared.notifications
     }
 
     /// What the document layer counts.

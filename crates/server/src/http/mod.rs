@@ -10,6 +10,7 @@ mod documents;
 mod error;
 mod health;
 mod metrics;
+mod notifications;
 mod pages;
 mod presence;
 mod ysweet;
@@ -31,6 +32,7 @@ use crate::accept::{Peer, Routes};
 use crate::auth::{Caller, Gate, Ledger, Right};
 use crate::config::Access;
 use crate::doc::Directory;
+use crate::notify::Notifications;
 use crate::stream::{After, Listener};
 use crate::transport::{Audience, Comes, Upgrades};
 
@@ -46,6 +48,7 @@ pub(crate) struct Context {
     /// Where those who listen are counted.
     pub(crate) doors: Upgrades,
     pub(crate) ledger: Ledger,
+    pub(crate) notifications: Notifications,
     /// What tokens for others are signed with.
     pub(crate) access: Arc<Access>,
     /// The most bytes of a request's body.
@@ -74,7 +77,7 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     let answers = answers.or(access::route(context)).unify().or(ysweet::route(context)).unify();
-    let answers = answers.or(presence::route(context)).unify();
+    let answers = answers.or(presence::route(context)).unify().or(notifications::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -124,6 +127,7 @@ fn nothing() -> BoxedFilter<(Response,)> {
                     .or_else(|| access::methods(path))
                     .or_else(|| ysweet::methods(path))
                     .or_else(|| presence::methods(path))
+                    .or_else(|| notifications::methods(path))
                     .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
