@@ -65,6 +65,8 @@ export type QuireEvents = {
   closed: (end: End) => void
   /** Somebody began or ended to type. */
   typing: () => void
+  /** Somebody in the document, or the application, tells everybody something. */
+  broadcast: (text: string) => void
   /** The document was changed by the server's word. */
   update: (update: Uint8Array) => void
   /** For bindings that listen for it; the document is never replaced. */

@@ -135,6 +135,11 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
     this.#presence.setTyping(typing)
   }
 
+  /** Tells everybody who is in the document now; takes the right to write. Nothing is stored, and without a connection nobody hears. */
+  broadcast (text: string): void {
+    this.#connector.send(wire.broadcast(text), 'edit')
+  }
+
   /** Says who is here: any object; tabs with the same `id` are one person. */
   setUser (user: Record<string, unknown>): void {
     this.awareness.setLocalStateField('user', user)
@@ -257,6 +262,9 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
           break
         case 'version':
           this.#confirmed(message.version)
+          break
+        case 'broadcast':
+          this.emit('broadcast', [message.text])
           break
       }
     }

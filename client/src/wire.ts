@@ -9,6 +9,7 @@ const AWARENESS = 1
 const AUTH = 2
 const QUERY_AWARENESS = 3
 const VERSION = 102
+const BROADCAST = 104
 
 const STEP_1 = 0
 const STEP_2 = 1
@@ -24,6 +25,8 @@ export type Message =
   | { type: 'denied', reason: string }
   /** Everything sent before this version of the document is on disk. */
   | { type: 'version', version: number }
+  /** A text of the application, from another client or its server. */
+  | { type: 'broadcast', text: string }
 
 function sync (kind: number, payload: Uint8Array): Uint8Array {
   return encoding.encode(encoder => {
@@ -52,6 +55,13 @@ export function version (number: number): Uint8Array {
   return encoding.encode(encoder => {
     encoding.writeVarUint(encoder, VERSION)
     encoding.writeVarUint8Array(encoder, payload)
+  })
+}
+
+export function broadcast (text: string): Uint8Array {
+  return encoding.encode(encoder => {
+    encoding.writeVarUint(encoder, BROADCAST)
+    encoding.writeVarString(encoder, text)
   })
 }
 
@@ -85,6 +95,9 @@ export function decode (frame: Uint8Array): Message[] {
         messages.push({ type: 'version', version: decoding.readVarUint(payload) })
         break
       }
+      case BROADCAST:
+        messages.push({ type: 'broadcast', text: decoding.readVarString(decoder) })
+        break
       default:
         return messages
     }

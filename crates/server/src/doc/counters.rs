@@ -55,6 +55,10 @@ pub struct Counters {
     pub notifications: AtomicU64,
     /// Unread notifications that newer ones pushed out.
     pub notifications_evicted: AtomicU64,
+    /// Texts told to everybody in a document.
+    pub broadcasts: AtomicU64,
+    /// Such texts of sessions that were dropped.
+    pub broadcasts_refused: AtomicU64,
     /// Errors of ours that cost a document's memory.
     pub panics: AtomicU64,
     /// Documents quarantined.

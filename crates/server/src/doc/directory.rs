@@ -167,6 +167,19 @@ impl Directory {
         Ok(self.shared.reader.load(doc.clone(), encode).await?)
     }
 
+    /// Tells everybody in the document, and who listens, something that is not stored. Loads nothing. `false` if there was too
+    /// much of that of late.
+    pub(crate) async fn broadcast(&self, doc: &DocId, text: Arc<str>) -> Result<bool, OpenError> {
+        if let Some((handle, readiness)) = self.shared.find(doc)? {
+            first_load(readiness).await?;
+            if let Ok(told) = handle.broadcast(Arc::clone(&text)).await {
+                return Ok(told);
+            }
+        }
+        self.shared.whereabouts.broadcast(doc, None, &text);
+        Ok(true)
+    }
+
     /// Makes an empty document if there is none of this name; one that was deleted, anew. Durable when this returns.
     pub async fn create(&self, doc: &DocId) -> Result<Created, ChangeError> {
         if self.shared.lock().draining {

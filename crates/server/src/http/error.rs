@@ -101,6 +101,8 @@ pub(crate) enum ApiError {
     TooManyOf(&'static str),
     #[error("too many connections in too little time; try again in a moment")]
     TooOften,
+    #[error("too many broadcasts in too little time; try again in a moment")]
+    TooManyBroadcasts,
     /// Nobody is known by what the request shows. Holds why, for the log.
     #[error("this needs a valid token")]
     Unauthorized(String),
@@ -191,7 +193,7 @@ impl ApiError {
             Self::ForbiddenOrigin(_) => (StatusCode::FORBIDDEN, "forbidden_origin"),
             Self::ForbiddenHost(_) => (StatusCode::FORBIDDEN, "forbidden_host"),
             Self::TooManyOf(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_connections"),
-            Self::TooOften => (StatusCode::TOO_MANY_REQUESTS, "too_often"),
+            Self::TooOften | Self::TooManyBroadcasts => (StatusCode::TOO_MANY_REQUESTS, "too_often"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NoUser => (StatusCode::FORBIDDEN, "no_user"),

@@ -5,6 +5,7 @@
 mod access;
 mod admin;
 mod body;
+mod broadcast;
 mod content;
 mod documents;
 mod error;
@@ -78,6 +79,7 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     let answers = answers.or(access::route(context)).unify().or(ysweet::route(context)).unify();
     let answers = answers.or(presence::route(context)).unify().or(notifications::route(context)).unify();
+    let answers = answers.or(broadcast::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -128,6 +130,7 @@ fn nothing() -> BoxedFilter<(Response,)> {
                     .or_else(|| ysweet::methods(path))
                     .or_else(|| presence::methods(path))
                     .or_else(|| notifications::methods(path))
+                    .or_else(|| broadcast::methods(path))
                     .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
