@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { admin, guarded, pass } from './cases/lib/access.mjs'
 import { waitFor } from './lib/client.mjs'
 import { listen } from './lib/listen.mjs'
+import { openQuire } from './lib/quire.mjs'
 import { start } from './lib/server.mjs'
 
 const post = async (server, user, body, more = {}) => {
@@ -153,4 +154,47 @@ test('without tokens whoever is on the machine listens for any user', async t =>
   await send(2)
   await has(listener, [1, 2])
   assert.equal((await server.fetch('/v1/me/events')).status, 403)
+})
+
+test('the same stream comes within the connection of the provider, over every transport, once and in order over kills', async t => {
+  const server = await guarded(t)
+  const clients = ['websocket', 'sse', 'poll'].map(transport => {
+    const client = openQuire(server, 'a', { t, token: pass('ada', 'write'), transports: [transport], provider: { notifications: true } })
+    client.bodies = []
+    client.marks = []
+    client.inboxes = 0
+    client.provider.on('notification', ({ body }) => client.bodies.push(body))
+    client.provider.on('read', marks => client.marks.push(marks))
+    client.provider.on('inbox', () => client.inboxes++)
+    return client
+  })
+  const all = async expected => {
+    for (const client of clients) {
+      await waitFor(() => client.bodies.length >= expected.length, 30_000, () => `${expected}, not ${client.bodies}, over ${client.provider.transport}`)
+      assert.deepEqual(client.bodies, expected, client.provider.transport)
+    }
+  }
+  await Promise.all(clients.map(client => client.waitSynced()))
+  const { id } = await post(server, 'ada', 1)
+  await post(server, 'ada', 2)
+  await all([1, 2])
+  await ask(server, mine('ada'), 'POST', '/v1/me/notifications/read', { up_to: id })
+  for (const client of clients) await waitFor(() => client.marks.some(({ up_to: upTo }) => upTo === id), 5_000, 'what is read')
+  await server.restart()
+  for (const n of [3, 4]) await post(server, 'ada', n)
+  clients[0].drop()
+  for (const n of [5, 6]) await post(server, 'ada', n)
+  await all(numbers(1, 6))
+  assert.deepEqual(clients.map(({ inboxes }) => inboxes), [1, 1, 1])
+  // Edits go on beside it.
+  clients[0].text().insert(0, 'x')
+  await clients[2].waitEqual(clients[0])
+  // A client of another user, and one that did not ask, get nothing.
+  const others = [openQuire(server, 'a', { t, token: pass('ada', 'write') }), openQuire(server, 'a', { t, token: pass('bob', 'write'), provider: { notifications: true } })]
+  const told = []
+  for (const other of others) other.provider.on('notification', ({ body }) => told.push(body))
+  await Promise.all(others.map(client => client.waitSynced()))
+  await post(server, 'ada', 7)
+  await all(numbers(1, 7))
+  assert.deepEqual(told, [])
 })

@@ -56,6 +56,14 @@ impl Delivery {
         Self { notifications, user, bell, plan, place, ready, reading, stale: true, _door: door }
     }
 
+    /// From where on another one gives what this one has not given.
+    pub(crate) fn resume(&self) -> After {
+        match self.plan {
+            Plan::Begin(after) => after,
+            Plan::Behind { .. } => After::Place(self.place),
+        }
+    }
+
     fn read(&self) -> BoxFuture<'static, Page> {
         let (notifications, user) = (self.notifications.clone(), self.user.clone());
         let (after, limit) = match self.plan {

@@ -2,6 +2,7 @@
 //!
 //! | first | then |
 //! |---|---|
+//! | 103 events | from a client the id of the last event it has, or nothing, with its length in front; from the server an event. Alone in its frame |
 //! | 104 broadcast | a text of the application with its length in front, for everybody in the document |
 
 use bytes::Bytes;
@@ -12,7 +13,11 @@ use super::varint::{Reader, write_var_bytes, write_var_uint};
 use super::ysweet;
 use crate::limits::Limits;
 
+const EVENTS: u64 = 103;
 const BROADCAST: u64 = 104;
+
+/// The longest id that a client may have of its last event, in bytes.
+const ID_BYTES: usize = 64;
 
 /// Splits a frame into its messages. Content is not copied: messages share the frame's bytes.
 pub fn decode(frame: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError> {
@@ -28,6 +33,27 @@ fn own(number: u64, reader: &mut Reader<'_>, frame: &Bytes, limits: &Limits) -> 
         return Err(FrameError::StatelessTooLarge(limits.stateless_bytes));
     }
     Ok(Passed::Message(Message::Stateless(text.into())))
+}
+
+/// What a client asks for that wants the events of its user: those behind this id. `None` if the frame is another one, or
+/// malformed: then [`decode`] passes over it.
+///
+/// Events go beside the messages of the sync protocol, between client and connection; no room hears of them.
+pub fn asks_for_events(frame: &[u8]) -> Option<&str> {
+    let mut reader = Reader::new(frame);
+    if reader.var_uint().ok()? != EVENTS {
+        return None;
+    }
+    let id = reader.var_string().ok()?;
+    (id.len() <= ID_BYTES && reader.is_empty()).then_some(id)
+}
+
+/// An event as a frame. `json`: `{"id", "event", "data"}`.
+pub fn event(json: &str) -> Bytes {
+    let mut out = Vec::with_capacity(json.len() + 6);
+    write_var_uint(&mut out, EVENTS);
+    write_var_bytes(&mut out, json.as_bytes());
+    out.into()
 }
 
 /// Encodes one message as one frame. `None` for a message that this dialect does not have.
@@ -46,6 +72,16 @@ pub fn encode(message: &Message) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_go_beside_the_messages() {
+        assert_eq!(asks_for_events(&event("00000001.7")), Some("00000001.7"));
+        assert_eq!(asks_for_events(&[103, 0]), Some(""));
+        for other in [&[][..], &[103], &[103, 1], &[103, 0, 0], &[104, 0], &[0, 0, 1, 0], &event(&"x".repeat(65))] {
+            assert_eq!(asks_for_events(other), None, "{other:?}");
+        }
+        assert_eq!(decode(&event("{}"), &Limits::default()), Ok(vec![]));
+    }
 
     #[test]
     fn a_broadcast_survives_among_others_and_is_bounded() {
