@@ -3,4 +3,5 @@ export type { Credential, CredentialRequest, QuireEvents, QuireOptions, Status }
 export type { End } from './ends.js'
 export type { Environment, SocketConstructor, WorldEvent } from './environment.js'
 export type { Transport } from './links/link.js'
+export type { Notification, ReadMarks } from './inbox.js'
 export type { Person } from './presence.js'

@@ -2,6 +2,7 @@
 
 import type { Awareness } from 'y-protocols/awareness'
 import type { End } from './ends.js'
+import type { Notification, ReadMarks } from './inbox.js'
 import type { Environment, SocketConstructor } from './environment.js'
 import type { Transport } from './links/link.js'
 
@@ -34,6 +35,11 @@ export interface QuireOptions {
    */
   tabs?: boolean
   identity?: string
+  /**
+   * Listen to the notifications of the user whose token it is, within the same connection. With the id of the last that was
+   * seen: what came behind it, too; with `true`: what is unread.
+   */
+  notifications?: boolean | string
   /** For Node.js before 22: the WebSocket of the package `ws`. */
   WebSocket?: SocketConstructor
   /** For tests: parts of the world. */
@@ -65,6 +71,14 @@ export type QuireEvents = {
   closed: (end: End) => void
   /** Somebody began or ended to type. */
   typing: () => void
+  /** Something was posted for this user; each comes once, in order. Needs the option `notifications`. */
+  notification: (notification: Notification) => void
+  /** Another tab of the user has read some. */
+  read: (marks: ReadMarks) => void
+  /** What is unread follows; with `reset` because what was last seen is not known any more. */
+  inbox: (state: { reset: boolean }) => void
+  /** Somebody in the document, or the application, tells everybody something. */
+  broadcast: (text: string) => void
   /** The document was changed by the server's word. */
   update: (update: Uint8Array) => void
   /** For bindings that listen for it; the document is never replaced. */

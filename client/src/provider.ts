@@ -8,6 +8,7 @@ import { Confirmations } from './confirmations.js'
 import { Connector } from './connector.js'
 import type { End } from './ends.js'
 import { type Environment, environment } from './environment.js'
+import { Inbox } from './inbox.js'
 import type { Transport } from './links/link.js'
 import type { QuireEvents, QuireOptions, Status } from './options.js'
 import { type Person, Presence } from './presence.js'
@@ -25,6 +26,7 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
   #connector: Connector
   #confirmations: Confirmations
   #presence: Presence
+  #inbox: Inbox | undefined
   #tabs: Tabs
   #sharesTabs: boolean
   #ownsAwareness: boolean
@@ -68,6 +70,13 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
     // Nobody counts a state of clock 0 as somebody who is there; the next renewal would come 15 s later.
     if (this.#ownsAwareness) this.awareness.setLocalState(this.awareness.getLocalState())
     this.#presence = new Presence(this.awareness, this.#environment, () => { this.emit('typing', []) })
+    if (options.notifications !== undefined && options.notifications !== false) {
+      this.#inbox = new Inbox(options.notifications === true ? '' : options.notifications, {
+        notification: notification => { this.emit('notification', [notification]) },
+        read: marks => { this.emit('read', [marks]) },
+        inbox: state => { this.emit('inbox', [state]) }
+      })
+    }
     this.#sharesTabs = options.tabs ?? true
     this.#tabs = new Tabs({
       vector: () => Y.encodeStateVector(doc),
@@ -135,6 +144,11 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
     this.#presence.setTyping(typing)
   }
 
+  /** Tells everybody who is in the document now; takes the right to write. Nothing is stored, and without a connection nobody hears. */
+  broadcast (text: string): void {
+    this.#connector.send(wire.broadcast(text), 'edit')
+  }
+
   /** Says who is here: any object; tabs with the same `id` are one person. */
   setUser (user: Record<string, unknown>): void {
     this.awareness.setLocalStateField('user', user)
@@ -167,6 +181,7 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
     this.#answered = false
     this.#denied = undefined
     this.#confirmations.restart()
+    if (this.#inbox) this.#send(wire.events(this.#inbox.last))
     const presence = this.awareness.getLocalState()
     if (presence === null) return
     // With a newer clock, so that presence moves to the new connection instead of ending with the old one. Otherwise again,
@@ -257,6 +272,12 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
           break
         case 'version':
           this.#confirmed(message.version)
+          break
+        case 'event':
+          this.#inbox?.take(message.json)
+          break
+        case 'broadcast':
+          this.emit('broadcast', [message.text])
           break
       }
     }

@@ -9,6 +9,8 @@ const AWARENESS = 1
 const AUTH = 2
 const QUERY_AWARENESS = 3
 const VERSION = 102
+const EVENTS = 103
+const BROADCAST = 104
 
 const STEP_1 = 0
 const STEP_2 = 1
@@ -24,6 +26,10 @@ export type Message =
   | { type: 'denied', reason: string }
   /** Everything sent before this version of the document is on disk. */
   | { type: 'version', version: number }
+  /** Of the user's inbox, as JSON. */
+  | { type: 'event', json: string }
+  /** A text of the application, from another client or its server. */
+  | { type: 'broadcast', text: string }
 
 function sync (kind: number, payload: Uint8Array): Uint8Array {
   return encoding.encode(encoder => {
@@ -52,6 +58,21 @@ export function version (number: number): Uint8Array {
   return encoding.encode(encoder => {
     encoding.writeVarUint(encoder, VERSION)
     encoding.writeVarUint8Array(encoder, payload)
+  })
+}
+
+/** Asks for the events of the user behind this id. */
+export function events (after: string): Uint8Array {
+  return encoding.encode(encoder => {
+    encoding.writeVarUint(encoder, EVENTS)
+    encoding.writeVarString(encoder, after)
+  })
+}
+
+export function broadcast (text: string): Uint8Array {
+  return encoding.encode(encoder => {
+    encoding.writeVarUint(encoder, BROADCAST)
+    encoding.writeVarString(encoder, text)
   })
 }
 
@@ -85,6 +106,12 @@ export function decode (frame: Uint8Array): Message[] {
         messages.push({ type: 'version', version: decoding.readVarUint(payload) })
         break
       }
+      case EVENTS:
+        messages.push({ type: 'event', json: decoding.readVarString(decoder) })
+        break
+      case BROADCAST:
+        messages.push({ type: 'broadcast', text: decoding.readVarString(decoder) })
+        break
       default:
         return messages
     }

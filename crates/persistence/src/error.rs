@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use quire_sync_protocol::{DocId, UpdateError};
 
+use crate::inbox::UserId;
 use crate::store::{Epoch, Seq};
 
 /// Why a call to a [`crate::DocumentStore`] failed.
@@ -57,13 +58,22 @@ pub enum StoreError {
         /// The document.
         doc: DocId,
     },
+    /// What is stored of this user's inbox is not what was written. Nothing was changed; documents and other inboxes are not
+    /// concerned.
+    #[error("the inbox of {:?} is damaged: {what}", user.as_str())]
+    DamagedInbox {
+        /// Whose.
+        user: UserId,
+        /// Where and how.
+        what: Damage,
+    },
     /// The engine below could not do its work. It concerns the whole store and may pass (a full disk).
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
 
 impl StoreError {
-    /// The one document that is concerned; `None` if it is the whole store.
+    /// The one document that is concerned; `None` if it is an inbox, or the whole store.
     pub fn doc(&self) -> Option<&DocId> {
         match self {
             Self::Damaged { doc, .. }
@@ -72,7 +82,7 @@ impl StoreError {
             | Self::NotFound { doc }
             | Self::NotAnUpdate { doc, .. }
             | Self::SnapshotDiffers { doc } => Some(doc),
-            Self::Engine(_) => None,
+            Self::DamagedInbox { .. } | Self::Engine(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use quire_sync_protocol::DocId;
 
 use crate::engine::KeyRange;
 use crate::engines::witness;
+use crate::inbox::UserId;
 
 /// The store's own description. Its place is the same in all versions of the layout.
 pub(crate) const FORMAT: &[u8] = b"\0format";
@@ -19,6 +20,7 @@ enum Keyspace {
     Names = 2,
     Log = 3,
     Snapshots = 4,
+    Inboxes = 6,
     Tombstones = 7,
 }
 
@@ -102,7 +104,7 @@ pub(crate) fn reserved() -> [KeyRange; 6] {
         after_format,
         KeyRange {
             from: vec![LAYOUT, Keyspace::Snapshots as u8 + 1],
-            to: vec![LAYOUT, Keyspace::Tombstones as u8],
+            to: vec![LAYOUT, Keyspace::Inboxes as u8],
         },
         KeyRange { from: vec![LAYOUT, Keyspace::Tombstones as u8 + 1], to: vec![u8::MAX] },
         // There the engines count their commits.
@@ -170,6 +172,79 @@ pub(crate) fn tombstone_place(key: &[u8]) -> Option<(DocId, u32)> {
     let (name, chunk) = rest.split_last_chunk::<4>()?;
     let name = name.strip_suffix(&[0])?;
     Some((DocId::new(str::from_utf8(name).ok()?).ok()?, u32::from_be_bytes(*chunk)))
+}
+
+/// What a key of an inbox is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InboxPlace {
+    State,
+    Notification(u64),
+    Key,
+}
+
+impl InboxPlace {
+    /// The number of a notification.
+    pub(crate) fn number(self) -> Option<u64> {
+        match self {
+            Self::Notification(number) => Some(number),
+            Self::State | Self::Key => None,
+        }
+    }
+}
+
+/// The state of an inbox.
+pub(crate) fn inbox_state(user: &UserId) -> Bytes {
+    in_inbox(user, 0, &[])
+}
+
+/// A notification.
+pub(crate) fn notification(user: &UserId, number: u64) -> Bytes {
+    in_inbox(user, 1, &number.to_be_bytes())
+}
+
+/// The notifications of a user, from this number on.
+pub(crate) fn notification_range(user: &UserId, number: u64) -> KeyRange {
+    KeyRange { from: notification(user, number).into(), to: in_inbox(user, 2, &[]).into() }
+}
+
+/// The number of the notification that was posted with this key.
+pub(crate) fn inbox_key(user: &UserId, key: &str) -> Bytes {
+    in_inbox(user, 2, key.as_bytes())
+}
+
+/// Everything of one inbox.
+pub(crate) fn inbox_range(user: &UserId) -> KeyRange {
+    KeyRange { from: inbox_state(user).into(), to: in_inbox(user, 3, &[]).into() }
+}
+
+/// All inboxes.
+pub(crate) fn inboxes() -> KeyRange {
+    whole(Keyspace::Inboxes)
+}
+
+/// Whose inbox a key of [`inboxes`] belongs to, and what it is for; `None` if it is malformed.
+pub(crate) fn inbox_place(key: &[u8]) -> Option<(UserId, InboxPlace)> {
+    let rest = key.strip_prefix(&[LAYOUT, Keyspace::Inboxes as u8])?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let (name, rest) = rest.split_at_checked(end)?;
+    let user = UserId::new(str::from_utf8(name).ok()?)?;
+    let place = match rest {
+        [0, 0] => InboxPlace::State,
+        [0, 1, number @ ..] => InboxPlace::Notification(u64::from_be_bytes(number.try_into().ok()?)),
+        [0, 2, ..] => InboxPlace::Key,
+        _ => return None,
+    };
+    Some((user, place))
+}
+
+/// A name holds no zero byte, so no two names share a prefix.
+fn in_inbox(user: &UserId, kind: u8, rest: &[u8]) -> Bytes {
+    let name = user.as_str().as_bytes();
+    let mut all = Vec::with_capacity(name.len() + 2 + rest.len());
+    all.extend(name);
+    all.extend([0, kind]);
+    all.extend(rest);
+    key(Keyspace::Inboxes, &all)
 }
 
 fn key(space: Keyspace, rest: &[u8]) -> Bytes {

@@ -31,6 +31,7 @@ pub mod engine;
 pub mod engines;
 pub mod error;
 mod folder;
+pub mod inbox;
 pub mod inspect;
 mod keys;
 pub mod local;
@@ -39,6 +40,7 @@ pub mod spec;
 pub mod store;
 
 pub use error::{Damage, EngineError, Fault, OpenError, Place, StoreError};
+pub use inbox::{Inbox, Inboxes, Marks, Notification, Posted, Posting, UserId};
 pub use inspect::{Checked, Grave, Inspect, Repaired, Space, Whole};
 pub use local::LocalStore;
 pub use spec::{StoreSpec, StoreSpecError, open};

@@ -8,6 +8,7 @@ mod catalog;
 mod chunks;
 mod compaction;
 mod deletion;
+mod inbox;
 mod recovery;
 mod salvage;
 mod tombstone;
@@ -25,6 +26,7 @@ use self::catalog::CatalogEntry;
 use self::chunks::Payload;
 use crate::engine::{self, Batch, Engine};
 use crate::error::{Damage, Fault, OpenError, Place, StoreError};
+use crate::inbox::Inboxes;
 use crate::inspect::{Checked, Inspect, Repaired, Space, Whole};
 use crate::keys;
 use crate::record::{self, Kind};
@@ -50,6 +52,8 @@ pub struct LocalStore<E> {
     catalog_turn: Mutex<()>,
     /// Held during a compaction: one at a time, so that its memory is bounded and no other one moves its snapshots.
     compaction_turn: Mutex<()>,
+    /// Held while an inbox changes, so that no number is given twice.
+    inbox_turn: Mutex<()>,
 }
 
 impl<E: Engine> LocalStore<E> {
@@ -64,7 +68,12 @@ impl<E: Engine> LocalStore<E> {
             },
             None => write_format(&engine)?,
         }
-        Ok(Self { engine, catalog_turn: Mutex::new(()), compaction_turn: Mutex::new(()) })
+        Ok(Self {
+            engine,
+            catalog_turn: Mutex::new(()),
+            compaction_turn: Mutex::new(()),
+            inbox_turn: Mutex::new(()),
+        })
     }
 
     /// The engine below.
@@ -231,6 +240,10 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
     }
 
     fn inspect(&self) -> &dyn Inspect {
+        self
+    }
+
+    fn inboxes(&self) -> &dyn Inboxes {
         self
     }
 

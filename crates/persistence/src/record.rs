@@ -34,6 +34,12 @@ pub(crate) enum Kind {
     Tombstone = 8,
     /// A chunk of a tombstone that is followed by another.
     TombstonePart = 9,
+    /// The state of an inbox.
+    InboxState = 10,
+    /// A notification.
+    Notification = 11,
+    /// The number of the notification that was posted with a key.
+    InboxKey = 12,
 }
 
 /// Frames a payload for the key that it will be stored under.

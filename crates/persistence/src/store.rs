@@ -7,6 +7,7 @@ use bytes::Bytes;
 use quire_sync_protocol::{DocId, StateVector};
 
 use crate::error::StoreError;
+use crate::inbox::Inboxes;
 use crate::inspect::Inspect;
 
 /// The place of an update in its document's log. The first update has 1; 0 stands for "nothing yet".
@@ -191,6 +192,9 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
 
     /// The same store, for operators: to be looked through, archived and filled.
     fn inspect(&self) -> &dyn Inspect;
+
+    /// The inboxes in the same store.
+    fn inboxes(&self) -> &dyn Inboxes;
 
     /// Makes sure that everything this store holds has reached the device. Appends already have when they return; this is
     /// for the end of a process.

@@ -22,6 +22,7 @@ pub mod doc;
 mod fetch;
 mod http;
 mod metrics;
+mod notify;
 pub mod outbox;
 mod presence;
 mod seldom;

@@ -137,6 +137,7 @@ impl Server {
             gate: gate.clone(),
             doors: upgrades.clone(),
             ledger,
+            notifications: directory.notifications().clone(),
             access: Arc::new(config.access.clone()),
             max_body: config.max_message,
         };
@@ -226,6 +227,7 @@ fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Direc
         idle_unload: config.idle_unload,
         outbox_bytes: config.outbox,
         stream_bytes: config.stream_log,
+        inbox: config.inbox,
         faults: StoreFaults { delay: config.injection.store_delay, ..StoreFaults::default() },
         compaction,
         ..DirectoryConfig::default()

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::id::SessionId;
 use crate::presence::Owner;
 use crate::receipts::Receipts;
+use crate::room::Pace;
 use crate::state_vector::StateVector;
 use crate::wire::dialect::Dialect;
 
@@ -101,6 +102,8 @@ pub(crate) struct Session {
     pub(crate) owes_question: bool,
     /// Presence has been dropped from its outbox; everybody's is sent when that is empty.
     pub(crate) owes_presence: bool,
+    /// Of its broadcasts.
+    pub(crate) pace: Pace,
 }
 
 impl Session {
@@ -116,6 +119,7 @@ impl Session {
             told_read_only: false,
             owes_question: false,
             owes_presence: false,
+            pace: Pace::default(),
         }
     }
 

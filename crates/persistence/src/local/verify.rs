@@ -29,6 +29,7 @@ impl<E: Engine> LocalStore<E> {
         self.check_names(each)?;
         self.check_numbers(keys::all_updates(), "an update", each)?;
         self.check_numbers(keys::all_snapshots(), "a snapshot", each)?;
+        self.check_inboxes(each)?;
         for range in keys::reserved() {
             for key in self.engine.keys(&range, STRAYS)? {
                 each(stray("a record of an unknown kind", &key, Fault::Unexpected));

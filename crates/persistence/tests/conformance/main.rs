@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod fixture;
 mod homes;
+mod inbox;
 mod kill;
 mod updates;
 mod verify;
@@ -62,6 +63,13 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty]:
     crate::deletion::a_number_that_is_given_again_is_nobody_elses as a_number_that_is_given_again_is_nobody_elses,
     crate::deletion::a_tombstone_stands_for_thirty_days as a_tombstone_stands_for_thirty_days,
     crate::deletion::a_damaged_document_can_be_deleted as a_damaged_document_can_be_deleted,
+    crate::inbox::notifications_come_back_in_order as notifications_come_back_in_order,
+    crate::inbox::a_full_inbox_lets_the_oldest_go as a_full_inbox_lets_the_oldest_go,
+    crate::inbox::a_repetition_is_known as a_repetition_is_known,
+    crate::inbox::what_has_expired_is_gone as what_has_expired_is_gone,
+    crate::inbox::what_is_read_stays_so as what_is_read_stays_so,
+    crate::inbox::parallel_posts_give_every_number_once as parallel_posts_give_every_number_once,
+    crate::inbox::damage_costs_one_notification as damage_costs_one_notification,
     crate::deletion::a_damaged_tombstone_costs_its_own_document as a_damaged_tombstone_costs_its_own_document,
 );
 

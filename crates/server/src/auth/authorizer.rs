@@ -35,6 +35,8 @@ pub(crate) struct Identity {
     pub(crate) expires: Option<SystemTime>,
     /// What it may do.
     pub(crate) grants: Grants,
+    /// Whether it may post notifications, whatever else it may do.
+    pub(crate) may_notify: bool,
     /// When its credentials were made, if they say so: a revocation ends what is older.
     pub(crate) issued: Option<SystemTime>,
     /// The key that signed its credentials, if it has a name.
@@ -44,7 +46,15 @@ pub(crate) struct Identity {
 impl Identity {
     /// Somebody without a name.
     pub(crate) fn anonymous(grants: Grants) -> Self {
-        Self { subject: None, display: Display::default(), expires: None, grants, issued: None, key: None }
+        Self {
+            subject: None,
+            display: Display::default(),
+            expires: None,
+            grants,
+            may_notify: false,
+            issued: None,
+            key: None,
+        }
     }
 }
 

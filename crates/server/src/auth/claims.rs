@@ -47,6 +47,9 @@ pub(crate) struct Claims {
     /// What others are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) color: Option<String>,
+    /// Whether it may post notifications.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) notify: bool,
     /// The grants.
     #[serde(default)]
     pub(crate) docs: Vec<Grant>,
@@ -187,6 +190,7 @@ impl Claims {
             display: Display { name: shown(self.name), color: shown(self.color) },
             expires: Some(expires),
             grants: Grants::new(self.docs),
+            may_notify: self.notify,
             issued: self.iat.and_then(Seconds::time),
             key,
         })

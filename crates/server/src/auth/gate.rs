@@ -147,6 +147,16 @@ impl Gate {
         }
     }
 
+    /// Whether the caller may post notifications: by a claim of its own, or because it administers the server. Cancel safe.
+    pub(crate) async fn check_notify(&self, caller: &Caller) -> Result<(), ApiError> {
+        let identity = self.identify(caller, None).await?;
+        if identity.may_notify || identity.grants.is_admin_of_all() {
+            return Ok(());
+        }
+        let who = identity.subject.as_deref().unwrap_or("anonymous");
+        Err(ApiError::Forbidden(format!("{who:?} may not post notifications")))
+    }
+
     /// Who the caller is, whatever it may do. Cancel safe.
     pub(crate) async fn identify(&self, caller: &Caller, doc: Option<&DocId>) -> Result<Identity, ApiError> {
         let known = match &caller.token {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::authorizer::Identity;
 use super::claims::CLOCK_SKEW;
 use super::gate::Permit;
-use super::grants::Rights;
+use super::grants::{Right, Rights};
 use super::revocation::{Revocation, Revocations};
 
 /// How long before its end a client that can is asked for another token.
@@ -37,11 +37,31 @@ struct State {
 #[derive(Debug)]
 struct Holder {
     identity: Arc<Identity>,
-    doc: DocId,
-    /// What the grants give; what was taken back is taken off.
-    granted: Rights,
+    about: About,
     rights: watch::Sender<Option<Rights>>,
 }
+
+/// What a pass is for.
+#[derive(Clone, Debug)]
+enum About {
+    /// A document, with what the grants give on it; what was taken back is taken off.
+    Document(DocId, Rights),
+    /// What is the user's own.
+    User,
+}
+
+impl About {
+    /// What is left of the rights.
+    fn left(&self, identity: &Identity, revocations: &Revocations, now: SystemTime) -> Option<Rights> {
+        match self {
+            Self::Document(doc, granted) => revocations.left(identity, doc, *granted, now),
+            Self::User => (!revocations.is_revoked(identity, now)).then_some(OWN),
+        }
+    }
+}
+
+/// What a user may do with its own.
+const OWN: Rights = Rights { right: Right::Write, presence: true };
 
 /// A connection's rights, from its beginning to its end.
 #[derive(Debug)]
@@ -92,16 +112,24 @@ impl Live {
 
     /// A connection begins. If the permit was taken back meanwhile, the pass says so at once.
     pub(crate) fn enter(&self, permit: &Permit, doc: &DocId) -> Pass {
-        let identity = Arc::clone(permit.identity());
+        let about = About::Document(doc.clone(), permit.granted());
+        self.begin(Arc::clone(permit.identity()), about, permit.rights())
+    }
+
+    /// The same for a connection to what is the user's own.
+    pub(crate) fn enter_user(&self, identity: Arc<Identity>) -> Pass {
+        self.begin(identity, About::User, OWN)
+    }
+
+    fn begin(&self, identity: Arc<Identity>, about: About, had: Rights) -> Pass {
         let ends = Ends::of(&identity);
-        let granted = permit.granted();
         let mut state = self.lock();
-        let left = state.revocations.left(&identity, doc, granted, SystemTime::now());
-        let (tell, rights) = watch::channel(Some(permit.rights()));
+        let left = about.left(&identity, &state.revocations, SystemTime::now());
+        let (tell, rights) = watch::channel(Some(had));
         tell.send_if_modified(|rights| std::mem::replace(rights, left) != left);
         let number = state.next;
         state.next += 1;
-        let holder = Holder { identity, doc: doc.clone(), granted, rights: tell };
+        let holder = Holder { identity, about, rights: tell };
         state.passes.insert(number, holder);
         drop(state);
         Pass { live: self.clone(), number, rights, ends }
@@ -115,7 +143,7 @@ impl Live {
         let State { passes, revocations, .. } = &mut *state;
         revocations.add(revocation, now)?;
         let changed = passes.values().filter(|holder| {
-            let left = revocations.left(&holder.identity, &holder.doc, holder.granted, now);
+            let left = holder.about.left(&holder.identity, revocations, now);
             holder.rights.send_if_modified(|rights| std::mem::replace(rights, left) != left)
         });
         Some(changed.count())
@@ -199,7 +227,7 @@ async fn at(time: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::grants::{Grants, Right};
+    use super::super::grants::Grants;
     use super::*;
 
     fn permit(subject: &str, expires_in: Option<u64>) -> Permit {

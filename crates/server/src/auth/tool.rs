@@ -17,6 +17,8 @@ pub(crate) struct TokenClaims {
     pub(crate) name: Option<String>,
     pub(crate) color: Option<String>,
     pub(crate) grants: Vec<Grant>,
+    /// Whether it may post notifications.
+    pub(crate) notify: bool,
     pub(crate) expires: Duration,
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn make_token(access: &Access, claims: TokenClaims, now: SystemTime) 
     let Some(secret) = &access.secret else {
         return Err("there is no secret to sign with; set QUIRE_AUTH_SECRET or --auth-secret-file".to_owned());
     };
-    if claims.grants.is_empty() {
+    if claims.grants.is_empty() && !claims.notify {
         return Err("a token without rights opens nothing; add one such as --grant write:notes".to_owned());
     }
     let issued = Seconds::of(now);
@@ -46,6 +48,7 @@ pub(crate) fn make_token(access: &Access, claims: TokenClaims, now: SystemTime) 
         aud: super::claims::Audience(access.audience.iter().cloned().collect()),
         name: claims.name,
         color: claims.color,
+        notify: claims.notify,
         docs: claims.grants,
     };
     let key = EncodingKey::from_secret(secret.bytes());
@@ -88,6 +91,9 @@ pub(crate) fn explain_token(access: &Access, text: &str, now: SystemTime) -> Exp
             for grant in identity.grants.iter() {
                 lines.push(format!("  {grant}"));
             }
+            if identity.may_notify {
+                lines.push("  posts notifications".to_owned());
+            }
             true
         }
         Err(reason) => {
@@ -114,6 +120,7 @@ mod tests {
             name: None,
             color: None,
             grants: vec![Grant { scope: Scope::Prefix("team/".into()), right: Right::Write, presence: true }],
+            notify: true,
             expires: Duration::from_mins(1),
         }
     }
@@ -124,7 +131,7 @@ mod tests {
         let token = make_token(&access("one"), claims(), now).unwrap();
         let explained = explain_token(&access("one"), &token, now);
         assert!(explained.holds, "{}", explained.text);
-        for part in ["HS256", "\"sub\": \"ada\"", "accepted: for ada, for another", "write on team/*"] {
+        for part in ["HS256", "\"sub\": \"ada\"", "accepted: for ada, for another", "write on team/*", "posts notifications"] {
             assert!(explained.text.contains(part), "{}", explained.text);
         }
         let wrong = explain_token(&access("two"), &token, now);
@@ -141,7 +148,7 @@ mod tests {
     fn what_cannot_be_made_says_why() {
         let open = Config::resolve(&Raw::default()).unwrap().access;
         assert!(make_token(&open, claims(), SystemTime::now()).unwrap_err().contains("QUIRE_AUTH_SECRET"));
-        let none = TokenClaims { grants: Vec::new(), ..claims() };
+        let none = TokenClaims { grants: Vec::new(), notify: false, ..claims() };
         assert!(make_token(&access("one"), none, SystemTime::now()).unwrap_err().contains("--grant"));
         assert!(!explain_token(&open, "nonsense", SystemTime::now()).holds);
     }

@@ -50,6 +50,9 @@ pub(super) struct Make {
     /// A right on all documents whose names begin so, such as `read:team/`. `admin:` administers the server.
     #[arg(long, value_name = "RIGHT:PREFIX", value_parser = grant)]
     grant_prefix: Vec<(Right, String)>,
+    /// Let it post notifications for any user.
+    #[arg(long)]
+    notify: bool,
     /// How long it holds.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = config::duration)]
     expires: Duration,
@@ -110,6 +113,7 @@ impl Make {
             name: self.name,
             color: self.color,
             grants: names.chain(prefixes).collect(),
+            notify: self.notify,
             expires: self.expires,
         };
         let config = match self.keys.config() {

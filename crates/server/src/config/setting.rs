@@ -300,6 +300,14 @@ pub static SETTINGS: &[Setting] = &[
         group: "Limits",
     },
     Setting {
+        key: "inbox",
+        kind: Kind::Value,
+        placeholder: "COUNT",
+        default: "1000",
+        help: "Notifications kept for one user; newer ones push out the oldest",
+        group: "Limits",
+    },
+    Setting {
         key: "write_timeout",
         kind: Kind::Value,
         placeholder: "TIME",

@@ -133,6 +133,7 @@ impl Desk {
             Command::Rights { .. }
             | Command::Leave { .. }
             | Command::Apply { .. }
+            | Command::Broadcast { .. }
             | Command::Made
             | Command::Delete { .. }
             | Command::Durable(_)
@@ -223,6 +224,10 @@ impl Desk {
                 // The caller may have gone.
                 let _ = reply.send(is_known.then(|| room.replica().diff(&known)));
             }
+            Command::Broadcast { text, reply } => {
+                // The caller may have gone.
+                let _ = reply.send(room.handle_broadcast(text, now));
+            }
             Command::Made => self.ledger.note_stored(),
             Command::Delete { reply } => self.deletions.push(reply),
             Command::Durable(durable) => {
@@ -253,6 +258,10 @@ impl Desk {
                 }
                 // There are no other nodes.
                 Output::Publish { update: _ } => {}
+                Output::Broadcast { from, text } => {
+                    Counters::add(&self.shared.counters.broadcasts, 1);
+                    self.shared.whereabouts.broadcast(&self.doc, from.as_deref(), &text);
+                }
                 Output::Presence(changes) => self.board.apply(&changes, now),
                 Output::Event(RoomEvent::OfDeadEpoch(session)) => {
                     Counters::add(&self.shared.counters.edits_refused, 1);
@@ -297,6 +306,12 @@ impl Desk {
                     tracing::warn!(doc = %self.doc, %session, "presence entries are refused");
                 }
             }
+            RoomEvent::BroadcastRefused(session) => {
+                Counters::add(&counters.broadcasts_refused, 1);
+                if self.fanout.note_refusal(session) {
+                    tracing::warn!(doc = %self.doc, %session, "broadcasts are refused");
+                }
+            }
             RoomEvent::Behind(session) => {
                 Counters::add(&counters.resyncs, 1);
                 tracing::debug!(doc = %self.doc, %session, "an outbox was full, a diff will make up for it");
@@ -321,6 +336,7 @@ impl Desk {
             | Command::Written { .. }
             | Command::Rights { .. }
             | Command::Leave { .. }
+            | Command::Broadcast { .. }
             | Command::Made => {}
         }
     }
@@ -343,6 +359,7 @@ impl Desk {
             // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
             Command::Snapshot { .. }
             | Command::Deliver { .. }
+            | Command::Broadcast { .. }
             | Command::Made
             | Command::Written { .. }
             | Command::Rights { .. }
@@ -431,6 +448,7 @@ fn brings_content(command: &Command) -> bool {
         Command::Join { .. }
         | Command::Written { .. }
         | Command::Snapshot { .. }
+        | Command::Broadcast { .. }
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)
@@ -446,6 +464,7 @@ fn content_bytes(command: &Command) -> usize {
         | Command::Rights { .. }
         | Command::Leave { .. }
         | Command::Snapshot { .. }
+        | Command::Broadcast { .. }
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)

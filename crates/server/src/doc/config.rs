@@ -29,6 +29,8 @@ pub struct DirectoryConfig {
     pub unsaved_bytes_of_all: usize,
     /// Bytes of events that are kept for each document, for listeners that are slow or come back.
     pub stream_bytes: usize,
+    /// Notifications that are kept for one user.
+    pub inbox: usize,
     /// Documents that may be read from the store at the same time.
     pub loads: usize,
     /// When logs are replaced by snapshots.
@@ -49,6 +51,7 @@ impl Default for DirectoryConfig {
             unsaved_bytes: 64 << 20,
             unsaved_bytes_of_all: 512 << 20,
             stream_bytes: 256 << 10,
+            inbox: 1000,
             loads: 4,
             compaction: CompactionPolicy::default(),
             faults: StoreFaults::default(),

@@ -51,6 +51,14 @@ pub struct Counters {
     pub listeners: AtomicU64,
     /// Times a listener was given the whole state instead of what it had missed.
     pub stream_skips: AtomicU64,
+    /// Notifications posted, repetitions not counted.
+    pub notifications: AtomicU64,
+    /// Unread notifications that newer ones pushed out.
+    pub notifications_evicted: AtomicU64,
+    /// Texts told to everybody in a document.
+    pub broadcasts: AtomicU64,
+    /// Such texts of sessions that were dropped.
+    pub broadcasts_refused: AtomicU64,
     /// Errors of ours that cost a document's memory.
     pub panics: AtomicU64,
     /// Documents quarantined.

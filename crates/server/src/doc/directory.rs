@@ -27,6 +27,7 @@ use super::error::{ChangeError, OpenError};
 use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::task::Task;
+use crate::notify::Notifications;
 use crate::presence::Whereabouts;
 use crate::store::compactor::Compactor;
 use crate::store::pace::PACE;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) compactor: Compactor,
     pub(crate) upkeep: Upkeep,
     pub(crate) whereabouts: Whereabouts,
+    pub(crate) notifications: Notifications,
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
     table: Mutex<Table>,
@@ -121,6 +123,7 @@ impl Directory {
             )?,
             upkeep: Upkeep::new(Arc::clone(&store), Arc::clone(&deleted)),
             whereabouts: Whereabouts::new(config.stream_bytes, Arc::clone(&counters)),
+            notifications: Notifications::new(Arc::clone(&store), config.inbox, Arc::clone(&counters)),
             reader: Reader::new(store, config.loads),
             config,
             counters,
@@ -162,6 +165,19 @@ impl Directory {
             content.exists.then(|| replica.diff(&known))
         };
         Ok(self.shared.reader.load(doc.clone(), encode).await?)
+    }
+
+    /// Tells everybody in the document, and who listens, something that is not stored. Loads nothing. `false` if there was too
+    /// much of that of late.
+    pub(crate) async fn broadcast(&self, doc: &DocId, text: Arc<str>) -> Result<bool, OpenError> {
+        if let Some((handle, readiness)) = self.shared.find(doc)? {
+            first_load(readiness).await?;
+            if let Ok(told) = handle.broadcast(Arc::clone(&text)).await {
+                return Ok(told);
+            }
+        }
+        self.shared.whereabouts.broadcast(doc, None, &text);
+        Ok(true)
     }
 
     /// Makes an empty document if there is none of this name; one that was deleted, anew. Durable when this returns.
@@ -245,6 +261,11 @@ impl Directory {
     /// Who is where.
     pub(crate) fn whereabouts(&self) -> &Whereabouts {
         &self.shared.whereabouts
+    }
+
+    /// Notifications, which are in the same store.
+    pub(crate) fn notifications(&self) -> &Notifications {
+        &self.shared.notifications
     }
 
     /// What the document layer counts.

@@ -103,6 +103,7 @@ impl From<StoreError> for ChangeError {
             StoreError::Deleted { .. } => Self::Deleted,
             StoreError::Engine(_) => Self::Unavailable(error.to_string()),
             StoreError::Damaged { .. }
+            | StoreError::DamagedInbox { .. }
             | StoreError::StaleEpoch { .. }
             | StoreError::NotAnUpdate { .. }
             | StoreError::SnapshotDiffers { .. } => Self::Damaged(error.to_string()),

@@ -63,6 +63,11 @@ impl DocHandle {
         self.ask(|reply| Command::Snapshot { known, reply }).await.ok_or(JoinError::Rebuilding)
     }
 
+    /// Tells everybody in the document something that is not stored. `false` if there was too much of that of late.
+    pub(crate) async fn broadcast(&self, text: Arc<str>) -> Result<bool, JoinError> {
+        self.ask(|reply| Command::Broadcast { text, reply }).await.ok_or(JoinError::Rebuilding)
+    }
+
     /// Tells that the document is stored, be it empty.
     pub(crate) fn note_made(&self) {
         // A task that is gone needs no telling.

@@ -4,7 +4,7 @@
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
 //! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Rights` for a change of them, one
-//! `Durable` or `Outdated` for a commit, one `Snapshot` or `Delete` for a request).
+//! `Durable` or `Outdated` for a commit, one `Snapshot`, `Broadcast` or `Delete` for a request).
 
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Apply { update: Update, space: Space, reply: oneshot::Sender<Result<Seq, JoinError>> },
     /// Encode what somebody at this state vector lacks; `None` if the document was never stored.
     Snapshot { known: StateVector, reply: oneshot::Sender<Option<Update>> },
+    /// Tell everybody in the document this, and store nothing. The reply says whether it was told.
+    Broadcast { text: Arc<str>, reply: oneshot::Sender<bool> },
     /// The document has been made in the store, empty, if it was not there.
     Made,
     /// Delete the document.

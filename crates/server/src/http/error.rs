@@ -101,9 +101,15 @@ pub(crate) enum ApiError {
     TooManyOf(&'static str),
     #[error("too many connections in too little time; try again in a moment")]
     TooOften,
+    #[error("too many broadcasts in too little time; try again in a moment")]
+    TooManyBroadcasts,
     /// Nobody is known by what the request shows. Holds why, for the log.
     #[error("this needs a valid token")]
     Unauthorized(String),
+    #[error("this is for a user, and the token does not say which (sub)")]
+    NoUser,
+    #[error("notifications cannot be stored or read at present; with a key, posting one again does no harm")]
+    NoInbox,
     /// Somebody is known who may not do this. Holds who and what, for the log.
     #[error("you may not do this")]
     Forbidden(String),
@@ -187,9 +193,11 @@ impl ApiError {
             Self::ForbiddenOrigin(_) => (StatusCode::FORBIDDEN, "forbidden_origin"),
             Self::ForbiddenHost(_) => (StatusCode::FORBIDDEN, "forbidden_host"),
             Self::TooManyOf(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_connections"),
-            Self::TooOften => (StatusCode::TOO_MANY_REQUESTS, "too_often"),
+            Self::TooOften | Self::TooManyBroadcasts => (StatusCode::TOO_MANY_REQUESTS, "too_often"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NoUser => (StatusCode::FORBIDDEN, "no_user"),
+            Self::NoInbox => (StatusCode::SERVICE_UNAVAILABLE, "no_inbox"),
             Self::CannotAuthorize(_) => (StatusCode::SERVICE_UNAVAILABLE, "cannot_authorize"),
         }
     }

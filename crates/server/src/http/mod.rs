@@ -5,11 +5,13 @@
 mod access;
 mod admin;
 mod body;
+mod broadcast;
 mod content;
 mod documents;
 mod error;
 mod health;
 mod metrics;
+mod notifications;
 mod pages;
 mod presence;
 mod ysweet;
@@ -31,6 +33,7 @@ use crate::accept::{Peer, Routes};
 use crate::auth::{Caller, Gate, Ledger, Right};
 use crate::config::Access;
 use crate::doc::Directory;
+use crate::notify::Notifications;
 use crate::stream::{After, Listener};
 use crate::transport::{Audience, Comes, Upgrades};
 
@@ -46,6 +49,7 @@ pub(crate) struct Context {
     /// Where those who listen are counted.
     pub(crate) doors: Upgrades,
     pub(crate) ledger: Ledger,
+    pub(crate) notifications: Notifications,
     /// What tokens for others are signed with.
     pub(crate) access: Arc<Access>,
     /// The most bytes of a request's body.
@@ -74,7 +78,8 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     let answers = answers.or(access::route(context)).unify().or(ysweet::route(context)).unify();
-    let answers = answers.or(presence::route(context)).unify();
+    let answers = answers.or(presence::route(context)).unify().or(notifications::route(context)).unify();
+    let answers = answers.or(broadcast::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -124,6 +129,8 @@ fn nothing() -> BoxedFilter<(Response,)> {
                     .or_else(|| access::methods(path))
                     .or_else(|| ysweet::methods(path))
                     .or_else(|| presence::methods(path))
+                    .or_else(|| notifications::methods(path))
+                    .or_else(|| broadcast::methods(path))
                     .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()

@@ -185,6 +185,7 @@ async fn client_token(
             name: None,
             color: None,
             grants: vec![Grant { scope, right, presence: true }],
+            notify: false,
             expires: Duration::from_secs(valid),
         };
         let made = make_token(&context.access, claims, SystemTime::now());

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use quire_sync_protocol::DocId;
+use serde_json::json;
 
 use super::Moment;
 use super::people::{Move, People};
@@ -83,6 +84,18 @@ impl Whereabouts {
         let held = self.0.documents.lock().unwrap_or_else(PoisonError::into_inner).remove(doc);
         if let Some(held) = held.and_then(|held| held.upgrade()) {
             held.feed.end(why);
+        }
+    }
+
+    /// Tells those who listen to this document something that is not stored.
+    pub(crate) fn broadcast(&self, doc: &DocId, from: Option<&str>, text: &str) {
+        let held = {
+            let documents = self.0.documents.lock().unwrap_or_else(PoisonError::into_inner);
+            documents.get(doc).and_then(Weak::upgrade)
+        };
+        if let Some(held) = held {
+            let says = json!({ "from": from.map(|user| format!("user:{user}")), "payload": text });
+            held.feed.update(|_, news| news.push("broadcast", says.to_string()));
         }
     }
 

@@ -10,7 +10,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quire_persistence::{Compacted, DocumentInfo, DocumentStore, StoreError, Swept};
 use quire_sync_protocol::DocId;
@@ -220,8 +220,21 @@ impl Thread {
             Ok(Err(error)) => tracing::warn!(%error, "deleted documents could not be swept"),
             Err(_) => tracing::error!("sweeping deleted documents met an internal error"),
         }
+        self.expire();
         if self.deleted.swap(false, Ordering::Relaxed) {
             self.reclaim();
+        }
+    }
+
+    /// Lets go of notifications that have expired.
+    fn expire(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        match panic::catch_unwind(AssertUnwindSafe(|| self.store.inboxes().expire(now))) {
+            Ok(Ok(0)) => {}
+            Ok(Ok(expired)) => tracing::info!(expired, "notifications have expired"),
+            Ok(Err(error)) => tracing::warn!(%error, "expired notifications could not be let go of"),
+            Err(_) => tracing::error!("letting go of expired notifications met an internal error"),
         }
     }
 

@@ -57,9 +57,14 @@ impl After {
             None => form_urlencoded::parse(query.as_bytes())
                 .find_map(|(name, value)| (name == "after").then_some(value)),
         };
-        match said.as_deref().map(str::trim) {
-            None | Some("") => Self::Beginning,
-            Some(text) => text.parse().map_or(Self::Nowhere, Self::Place),
+        Self::parse(said.as_deref().unwrap_or_default())
+    }
+
+    /// By an id, or nothing.
+    pub(crate) fn parse(text: &str) -> Self {
+        match text.trim() {
+            "" => Self::Beginning,
+            id => id.parse().map_or(Self::Nowhere, Self::Place),
         }
     }
 

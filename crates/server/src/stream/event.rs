@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::cursor::Cursor;
 
@@ -47,6 +48,15 @@ impl Event {
         &self.data
     }
 
+    /// As an object of its own: `{"id", "event", "data"}`.
+    pub(crate) fn json(&self) -> String {
+        let id = self.id.map(|id| id.to_string());
+        let head = json!({ "id": id, "event": self.name }).to_string();
+        // It was made of a text.
+        let data = str::from_utf8(&self.data).unwrap_or("null");
+        format!("{},\"data\":{data}}}", head.trim_end_matches('}'))
+    }
+
     /// What keeping it costs, in bytes.
     pub(crate) fn cost(&self) -> usize {
         size_of::<Self>() + self.sse.len()
@@ -62,6 +72,7 @@ mod tests {
         let event = Event::new(Some(Cursor { tag: 1, number: 2 }), "join", r#"{"a":1}"#);
         assert_eq!(event.sse(), "id: 00000001.2\nevent: join\ndata: {\"a\":1}\n\n");
         assert_eq!(event.data(), r#"{"a":1}"#);
+        assert_eq!(event.json(), r#"{"event":"join","id":"00000001.2","data":{"a":1}}"#);
         assert_eq!(Event::new(None, "read", "1").sse(), "event: read\ndata: 1\n\n");
     }
 }

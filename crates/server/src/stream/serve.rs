@@ -84,13 +84,8 @@ fn answer(events: &[Event], next: &str) -> Response {
     let mut body = BytesMut::with_capacity(events.iter().map(Event::cost).sum::<usize>() + 64);
     body.extend_from_slice(b"{\"events\":[");
     for (place, event) in events.iter().enumerate() {
-        let id = event.id.map(|id| id.to_string());
-        let head = json!({ "id": id, "event": event.name }).to_string();
         body.extend_from_slice(if place == 0 { b"" } else { b"," });
-        body.extend_from_slice(head.trim_end_matches('}').as_bytes());
-        body.extend_from_slice(b",\"data\":");
-        body.extend_from_slice(event.data());
-        body.extend_from_slice(b"}");
+        body.extend_from_slice(event.json().as_bytes());
     }
     body.extend_from_slice(format!("],\"next\":\"{next}\"}}").as_bytes());
     crate::http::answer(StatusCode::OK, "application/json", body.freeze())

@@ -41,6 +41,8 @@ pub(crate) enum Close {
     NoPlace,
     /// 1011: what is stored of the document is damaged; an operator has to look at it. Said to one document.
     Damaged,
+    /// 1011: notifications cannot be read. Said to those who listen to them.
+    NoInbox,
     /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
     Unauthorized,
     /// 4401: the client's token has ended.
@@ -66,7 +68,7 @@ impl Close {
             Self::Malformed(_) => 1002,
             Self::Text => 1003,
             Self::TooBig(_) => 1009,
-            Self::Rebuilding | Self::Quarantined | Self::Damaged => 1011,
+            Self::Rebuilding | Self::Quarantined | Self::Damaged | Self::NoInbox => 1011,
             Self::Restart => 1012,
             Self::Reset(_) => 4205,
             Self::NoToken | Self::NoPlace => 4408,
@@ -85,6 +87,7 @@ impl Close {
             Self::NoToken => "no document was opened in time".into(),
             Self::NoPlace => "too many others have no document open either".into(),
             Self::Damaged => "the document cannot be loaded".into(),
+            Self::NoInbox => "notifications cannot be read at present, come back".into(),
             Self::Text => "messages are binary, a text frame was received".into(),
             Self::Rebuilding => "the document is being reloaded, come back".into(),
             Self::Quarantined => "the document is closed after repeated internal errors".into(),
@@ -111,6 +114,7 @@ impl Close {
             | Self::Reset(_)
             | Self::NoToken
             | Self::Damaged
+            | Self::NoInbox
             | Self::Unauthorized
             | Self::Expired
             | Self::Revoked
@@ -141,6 +145,7 @@ impl Close {
             Self::Text | Self::NoToken | Self::NoPlace => ApiError::Malformed(self.reason().into()),
             Self::TooBig(what) => ApiError::TooLarge(what.clone()),
             Self::Rebuilding | Self::Quarantined | Self::Damaged => ApiError::Unavailable,
+            Self::NoInbox => ApiError::NoInbox,
             Self::Restart => ApiError::Restarting,
             Self::Unauthorized | Self::Expired | Self::Revoked => {
                 ApiError::Unauthorized("the session has ended".into())
@@ -201,6 +206,7 @@ mod tests {
             Close::NoToken,
             Close::NoPlace,
             Close::Damaged,
+            Close::NoInbox,
             Close::Unauthorized,
             Close::Expired,
             Close::Revoked,

@@ -4,6 +4,7 @@ mod close;
 mod hocuspocus;
 mod http_session;
 mod life;
+mod mail;
 mod path;
 mod pause;
 mod quota;

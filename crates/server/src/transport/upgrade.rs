@@ -25,6 +25,7 @@ use tracing::{info, warn};
 use super::close::Close;
 use super::hocuspocus::{self, Host};
 use super::life::Keepalive;
+use super::mail::Mail;
 use super::path::{Target, websocket_target};
 use super::pause::{Pauses, Returner};
 use super::quota::{Bounds, Comes, Counted, Quotas};
@@ -240,6 +241,10 @@ impl Upgrades {
             stamp: gate.stamp(permit.identity()),
             client: Client { peer, doc, dialect },
             rates: self.shared.rates,
+            mail: Mail::new(
+                self.shared.directory.notifications().clone(),
+                permit.identity().subject.clone(),
+            ),
             counters: self.shared.directory.shared_counters(),
             _counted: counted,
             _slot: slot,

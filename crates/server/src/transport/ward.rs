@@ -7,6 +7,7 @@ use quire_sync_protocol::{Dialect, DocId, Message};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::close::Close;
+use super::mail::Mail;
 use super::quota::Counted;
 use super::rate::Rates;
 use crate::auth::{Pass, PassEvent, Stamp};
@@ -27,6 +28,7 @@ pub(super) struct Ward {
     pub(super) stamp: Option<Stamp>,
     pub(super) client: Client,
     pub(super) rates: Rates,
+    pub(super) mail: Mail,
     pub(super) counters: Arc<Counters>,
     pub(super) _counted: Counted,
     pub(super) _slot: OwnedSemaphorePermit,

@@ -15,6 +15,7 @@ use tracing::{debug, info};
 
 use super::close::Close;
 use super::life::{Keepalive, Life};
+use super::mail::Mail;
 use super::rate::Meter;
 use super::socket::{Event as SocketEvent, Gone, Socket};
 use super::ward::{Client, Ward};
@@ -105,7 +106,7 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
         let event = tokio::select! {
             () = &mut stopped => Event::Stop,
             event = ward.pass.event() => Event::Pass(event),
-            event = poll_fn(|cx| poll_traffic(cx, socket, seat, &mut life.said, reading)) => event,
+            event = poll_fn(|cx| poll_traffic(cx, socket, seat, &mut ward.mail, &mut life.said, reading)) => event,
             result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
             () = pause.until(ahead) => Event::CaughtUp,
             () = alarm.until(Some(life.tick)) => Event::Tick,
@@ -121,6 +122,9 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
                 ahead = meter.note(bytes.len(), Instant::now());
                 if ahead.is_some() {
                     Counters::add(&ward.counters.throttled, 1);
+                }
+                if ward.mail.takes(&ward.client.dialect, &bytes) {
+                    continue;
                 }
                 match ward.client.dialect.decode(&bytes, limits) {
                     Ok(messages) => match seat.deliver_now(ward.stamped(messages)) {
@@ -158,6 +162,7 @@ fn poll_traffic<T: AsyncRead + AsyncWrite + Unpin>(
     cx: &mut Context<'_>,
     socket: &mut Socket<T>,
     seat: &Seat,
+    mail: &mut Mail,
     said: &mut Instant,
     reading: bool,
 ) -> Poll<Event> {
@@ -182,7 +187,14 @@ fn poll_traffic<T: AsyncRead + AsyncWrite + Unpin>(
                 lots += 1;
             }
             Poll::Ready(Outgoing::Close(reason)) => return Poll::Ready(Event::Ended(reason)),
-            Poll::Pending => break,
+            Poll::Pending => match mail.poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    socket.send(vec![frame]);
+                    *said = Instant::now();
+                    lots += 1;
+                }
+                Poll::Pending => break,
+            },
         }
     }
     if reading { socket.poll_read(cx).map(Event::Socket) } else { Poll::Pending }

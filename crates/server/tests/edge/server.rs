@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use quire_persistence::{
-    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, Seq, StoreError,
-    StoreSpec, Stored, Swept,
-};
+use quire_persistence::{Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, Seq, StoreError, StoreSpec, Stored, Swept, Inboxes};
 use quire_server::config::{Config, Raw};
 use quire_server::server::{Server, Shutdown};
 use quire_sync_protocol::DocId;
@@ -136,6 +133,10 @@ impl DocumentStore for Failing {
 
     fn inspect(&self) -> &dyn Inspect {
         self.store.inspect()
+    }
+
+    fn inboxes(&self) -> &dyn Inboxes {
+        self.store.inboxes()
     }
 
     fn flush(&self) -> Result<(), StoreError> {

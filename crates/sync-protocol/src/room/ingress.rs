@@ -1,10 +1,9 @@
 //! What sessions and others bring into a room.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::Source;
-use super::{Output, Room, RoomEvent, Ticket, To};
+use super::{Output, Room, RoomEvent, Ticket};
 use crate::id::SessionId;
 use crate::presence::Verdict;
 use crate::session::{Access, Visibility};
@@ -33,7 +32,7 @@ impl Room {
                 self.transmit(from, Message::Awareness(everybody));
             }
             Message::Version(version) => self.owe_version(from, version),
-            Message::Stateless(text) => self.relay(from, text),
+            Message::Stateless(text) => self.relay(from, text, now),
             // Only servers refuse, and confirm.
             Message::Denied(_) | Message::SyncStatus { .. } => {}
         }
@@ -95,22 +94,6 @@ impl Room {
             Dialect::Hocuspocus(_) => self.give_receipts(from),
             // Its version does not come back.
             Dialect::YSweet => {}
-        }
-    }
-
-    /// Hands a message of the application on, to all who speak a dialect that has such messages.
-    fn relay(&mut self, from: SessionId, text: Arc<str>) {
-        if self.sessions.get(&from).is_none_or(|session| session.access == Access::Read) {
-            return;
-        }
-        let others = self
-            .sessions
-            .iter()
-            .filter(|(id, session)| **id != from && matches!(session.dialect, Dialect::Hocuspocus(_)));
-        let to: Vec<_> = others.map(|(id, _)| *id).collect();
-        if !to.is_empty() {
-            let message = Message::Stateless(text);
-            self.outputs.push_back(Output::Transmit { to: To::Many(to), message });
         }
     }
 

@@ -5,10 +5,11 @@
 //! out what [`Room::poll_output`] gives, in that order, until it gives `None`. The driver passes the time in.
 //!
 //! `ingress` takes messages, `egress` brings sessions up to date, `batch` collects what is new and merges it,
-//! `confirm` keeps who is to be told when it has been stored, `withhold` that nobody is told before, and `dead` tells what
+//! `broadcast` hands on what is not stored, `confirm` keeps who is to be told when it has been stored, `withhold` that nobody is told before, and `dead` tells what
 //! belongs to a former document of the same name.
 
 mod batch;
+mod broadcast;
 mod confirm;
 mod dead;
 mod egress;
@@ -16,6 +17,7 @@ mod ingress;
 mod withhold;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::id::SessionId;
@@ -28,6 +30,7 @@ use crate::update::Update;
 use crate::wire::Message;
 use crate::wire::dialect::Dialect;
 use batch::Batch;
+pub(crate) use broadcast::Pace;
 use confirm::Confirmations;
 use dead::Dead;
 use ingress::READ_ONLY;
@@ -114,6 +117,13 @@ pub enum Output {
         /// What.
         update: Update,
     },
+    /// This was told to everybody in the document, and may be told to others who listen.
+    Broadcast {
+        /// Who says it, where that is known.
+        from: Option<Arc<str>>,
+        /// What.
+        text: Arc<str>,
+    },
     /// Who has come, gone or said something new of itself. One entry for a client id.
     Presence(Vec<PresenceChange>),
     /// Something worth a log line or a metric.
@@ -129,6 +139,8 @@ pub enum RoomEvent {
     Asked(SessionId),
     /// A presence entry was refused: beyond a limit, or somebody else's id.
     PresenceRefused(SessionId),
+    /// A broadcast was dropped: of a session without the right to write, or one too many.
+    BroadcastRefused(SessionId),
     /// A session could not keep up and is brought up to date by a diff.
     Behind(SessionId),
     /// What a session has, or sent, belongs to a document of the same name that was deleted. Nothing of it was taken; the driver
@@ -148,6 +160,8 @@ pub struct Room {
     sessions: BTreeMap<SessionId, Box<Session>>,
     batch: Batch,
     confirmations: Confirmations,
+    /// Of broadcasts.
+    pace: Pace,
     outputs: VecDeque<Output>,
 }
 
@@ -163,6 +177,7 @@ impl Room {
             sessions: BTreeMap::new(),
             batch: Batch::default(),
             confirmations: Confirmations::default(),
+            pace: Pace::default(),
             outputs: VecDeque::new(),
         }
     }

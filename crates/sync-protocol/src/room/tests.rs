@@ -77,6 +77,8 @@ struct Hall {
     now: Instant,
     /// What was told of presence since it was last looked at: clients, and the session of each that is there.
     people: Vec<(u64, Option<u64>)>,
+    /// The same for what was told to everybody.
+    told: Vec<String>,
 }
 
 impl Hall {
@@ -85,7 +87,7 @@ impl Hall {
     }
 
     fn with(config: RoomConfig) -> Self {
-        Self { room: Room::new(config), now: Instant::now(), people: Vec::new() }
+        Self { room: Room::new(config), now: Instant::now(), people: Vec::new(), told: Vec::new() }
     }
 
     /// A room with these sessions, whose first words are over.
@@ -148,6 +150,9 @@ impl Hall {
                         .into_iter()
                         .map(|change| (change.client.value(), change.now.map(|present| present.session.0))),
                 ),
+                Output::Broadcast { from, text } => {
+                    self.told.push(format!("{} says {text}", from.as_deref().unwrap_or("somebody")));
+                }
                 other => outputs.push(other),
             }
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::frame::FrameError;
 use super::hocuspocus::{self, Address};
-use super::{Message, frame, ysweet};
+use super::{Message, frame, quire, ysweet};
 use crate::limits::Limits;
 
 /// The protocol of a session. Cheap to clone.
@@ -26,7 +26,8 @@ impl Dialect {
     pub fn encode(&self, message: &Message) -> Option<Bytes> {
         match self {
             Self::YWebsocket => frame::encode(message),
-            Self::YSweet | Self::Quire => ysweet::encode(message),
+            Self::YSweet => ysweet::encode(message),
+            Self::Quire => quire::encode(message),
             Self::Hocuspocus(address) => hocuspocus::encode_message(address, message),
         }
     }
@@ -36,7 +37,8 @@ impl Dialect {
     pub fn decode(&self, bytes: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError> {
         match self {
             Self::YWebsocket => frame::decode(bytes, limits),
-            Self::YSweet | Self::Quire => ysweet::decode(bytes, limits),
+            Self::YSweet => ysweet::decode(bytes, limits),
+            Self::Quire => quire::decode(bytes, limits),
             Self::Hocuspocus(own) => match hocuspocus::decode(bytes, limits)? {
                 hocuspocus::Frame::Document { address, body } if address == *own => match body? {
                     hocuspocus::Body::Message(message) => Ok(vec![message]),

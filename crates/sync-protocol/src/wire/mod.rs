@@ -4,6 +4,7 @@ pub mod awareness;
 pub mod dialect;
 pub mod frame;
 pub mod hocuspocus;
+pub mod quire;
 pub mod varint;
 pub mod ysweet;
 
@@ -40,6 +41,7 @@ pub enum Message {
     /// A y-sweet client's or quire-client's count of its changes, in an encoding of its own. It gets it back when all is
     /// stored that it sent before.
     Version(Bytes),
-    /// From one Hocuspocus client to the others: a text of the application, which is not stored.
+    /// From one client to the others that speak a dialect with such messages (Hocuspocus, quire-client): a text of the
+    /// application, which is not stored.
     Stateless(Arc<str>),
 }

@@ -23,7 +23,13 @@ pub fn decode(frame: &Bytes, limits: &Limits) -> Result<Vec<Message>, FrameError
     frame::decode_with(frame, limits, |number, reader| own(number, reader, frame, limits))
 }
 
-fn own(number: u64, reader: &mut Reader<'_>, frame: &Bytes, limits: &Limits) -> Result<Passed, FrameError> {
+/// Reads a message that is this dialect's own, behind its number.
+pub(super) fn own(
+    number: u64,
+    reader: &mut Reader<'_>,
+    frame: &Bytes,
+    limits: &Limits,
+) -> Result<Passed, FrameError> {
     Ok(match number {
         VERSION => {
             let version = reader.var_bytes()?;

@@ -16,10 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use quire_persistence::engines::MemoryEngine;
-use quire_persistence::{
-    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, LocalStore, Seq,
-    StoreError, Stored, Swept,
-};
+use quire_persistence::{Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, LocalStore, Seq, StoreError, Stored, Swept, Inboxes};
 use quire_sync_protocol::wire::frame;
 use quire_sync_protocol::{Access, DocId, Limits, Message, Replica, RoomConfig, SessionSetup, Update};
 
@@ -191,6 +188,10 @@ impl DocumentStore for GatedStore {
 
     fn inspect(&self) -> &dyn Inspect {
         self.inner.inspect()
+    }
+
+    fn inboxes(&self) -> &dyn Inboxes {
+        self.inner.inboxes()
     }
 
     fn flush(&self) -> Result<(), StoreError> {

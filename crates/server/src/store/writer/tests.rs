@@ -3,9 +3,7 @@ use std::sync::mpsc;
 
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan, FaultyEngine};
-use quire_persistence::{
-    Compacted, Created, DocumentInfo, Inspect, Listed, LocalStore, StoreError, Stored, Swept,
-};
+use quire_persistence::{Compacted, Created, DocumentInfo, Inspect, Listed, LocalStore, StoreError, Stored, Swept, Inboxes};
 
 use super::*;
 
@@ -150,6 +148,10 @@ impl DocumentStore for PanickingStore {
     }
     fn inspect(&self) -> &dyn Inspect {
         self.inner.inspect()
+    }
+
+    fn inboxes(&self) -> &dyn Inboxes {
+        self.inner.inboxes()
     }
 
     fn flush(&self) -> Result<(), StoreError> {

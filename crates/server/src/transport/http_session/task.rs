@@ -1,5 +1,6 @@
 //! A session: one task that holds a seat in a room, and carries frames between it and the requests of a client.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +120,7 @@ enum Event {
     Frames(Frames),
     Delivered(Result<(), SeatClosed>),
     Outgoing(Outgoing),
+    Mail(Bytes),
     Consumer(ConsumerEvent),
     Tick,
 }
@@ -191,6 +193,7 @@ impl Session {
                 Some(frames) = self.frames.recv(), if takes_frames => Event::Frames(frames),
                 result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
                 outgoing = seat.next(), if self.window.has_room() || !seated => Event::Outgoing(outgoing),
+                frame = poll_fn(|cx| self.ward.mail.poll_frame(cx)), if self.window.has_room() => Event::Mail(frame),
                 event = self.consumer.event(&self.window) => Event::Consumer(event),
                 () = sleep_until(tick) => Event::Tick,
             };
@@ -259,6 +262,10 @@ impl Session {
                     }
                     self.consumer.offer(&self.window);
                 }
+                Event::Mail(frame) => {
+                    self.window.add(frame);
+                    self.consumer.offer(&self.window);
+                }
                 Event::Outgoing(Outgoing::Close(reason)) => {
                     let close = Close::from(reason);
                     if let Some(reply) = waiting {
@@ -306,6 +313,9 @@ impl Session {
         let (mut messages, mut ahead) = (Vec::with_capacity(frames.len()), None);
         for frame in frames {
             ahead = meter.note(frame.len(), now);
+            if self.ward.mail.takes(&self.ward.client.dialect, &frame) {
+                continue;
+            }
             let decoded = self.ward.client.dialect.decode(&frame, &self.limits);
             messages.extend(decoded.map_err(|error| Over::Closed(error.into()))?);
         }

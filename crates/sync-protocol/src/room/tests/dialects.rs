@@ -141,14 +141,26 @@ fn what_waits_is_bounded_by_what_is_stored_and_not_by_messages() {
 }
 
 #[test]
-fn stateless_messages_go_from_writers_to_the_others_of_their_dialect() {
+fn broadcasts_go_from_writers_to_the_others_whose_dialect_has_them() {
     let mut hall = Hall::with_writers(&[1]);
     for (session, access) in [(2, Access::Write), (3, Access::Read), (4, Access::Write)] {
         hall.join_synced(session, access);
     }
     let message = Message::Stateless("hi".into());
-    assert_eq!(hall.say(2, message.clone()), [many(&[3, 4], message.clone())]);
-    assert_eq!(hall.say(3, message), []);
+    hall.join_in(5, Access::Write, Dialect::Quire);
+    hall.join_in(6, Access::Write, Dialect::YSweet);
+    assert_eq!(hall.say(2, message.clone()), [many(&[3, 4, 5], message.clone())]);
+    assert_eq!(hall.say(5, message.clone()), [many(&[2, 3, 4], message.clone())]);
+    let refused = |session| Output::Event(RoomEvent::BroadcastRefused(SessionId(session)));
+    assert_eq!(hall.say(3, message.clone()), [refused(3)]);
+    assert!(hall.room.handle_broadcast("hi".into(), hall.now));
+    assert_eq!(hall.outputs(), [many(&[2, 3, 4, 5], message.clone())]);
+    assert_eq!(std::mem::take(&mut hall.told), ["somebody says hi"; 3]);
+    // A burst of one, and then no more until some time has passed.
+    let passed = (0..100).filter(|_| hall.say(4, message.clone()) != [refused(4)]).count();
+    assert!((20..60).contains(&passed), "{passed}");
+    hall.pass(1000);
+    assert_ne!(hall.say(4, message.clone()), [refused(4)]);
 }
 
 #[test]
