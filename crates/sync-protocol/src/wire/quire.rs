@@ -77,7 +77,9 @@ mod tests {
     fn events_go_beside_the_messages() {
         assert_eq!(asks_for_events(&event("00000001.7")), Some("00000001.7"));
         assert_eq!(asks_for_events(&[103, 0]), Some(""));
-        for other in [&[][..], &[103], &[103, 1], &[103, 0, 0], &[104, 0], &[0, 0, 1, 0], &event(&"x".repeat(65))] {
+        for other in
+            [&[][..], &[103], &[103, 1], &[103, 0, 0], &[104, 0], &[0, 0, 1, 0], &event(&"x".repeat(65))]
+        {
             assert_eq!(asks_for_events(other), None, "{other:?}");
         }
         assert_eq!(decode(&event("{}"), &Limits::default()), Ok(vec![]));

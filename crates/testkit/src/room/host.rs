@@ -337,7 +337,10 @@ impl Host {
                     client.outbox.push_back(message);
                     client.awaits_drain = true;
                 }
-                Output::Publish { .. } | Output::Broadcast { .. } | Output::Presence(_) | Output::Event(_) => {}
+                Output::Publish { .. }
+                | Output::Broadcast { .. }
+                | Output::Presence(_)
+                | Output::Event(_) => {}
             }
         }
     }
