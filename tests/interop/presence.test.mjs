@@ -211,7 +211,7 @@ test('typing ends in 3 to 4 s everywhere when the tab that types is frozen, and 
   }
   // Nothing is heard of it for twice the keepalive and 5 s.
   await knows(listeners, ['user:bob 1'], 10_000)
-  await waitFor(() => bob.provider.people.length === 1, 2_000, 'the same over the WebSocket')
+  await waitFor(() => !bob.provider.people.some(({ user }) => user.id === 'ada'), 2_000, 'the same over the WebSocket')
 })
 
 test('without tokens people are who they say they are', async t => {
