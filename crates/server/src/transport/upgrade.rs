@@ -32,7 +32,7 @@ use super::rate::Rates;
 use super::socket::Socket;
 use super::ward::{Client, Ward};
 use super::ws::{self, End};
-use crate::accept::{Line, Peer, Wire};
+use crate::accept::{Line, Peer, Strangers, Wire};
 use crate::auth::{Caller, Gate, Permit, Right, token_of_subprotocol};
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
@@ -82,6 +82,7 @@ pub(super) struct Shared {
     refuse: Refuse,
     /// One permit for each connection that may be accepted only to be refused.
     turned_away: Arc<Semaphore>,
+    strangers: Strangers,
     /// Where connections live after their handshake.
     pub(super) tasks: Tasks,
     pub(super) stop: CancellationToken,
@@ -98,6 +99,7 @@ impl Upgrades {
         directory: Directory,
         gate: Gate,
         settings: Settings,
+        strangers: Strangers,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Self {
@@ -112,6 +114,7 @@ impl Upgrades {
             rates: settings.rates,
             refuse: settings.refuse,
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            strangers,
             tasks,
             stop,
         };
@@ -193,6 +196,9 @@ impl Upgrades {
             gate: shared.gate.clone(),
             limits: shared.limits.clone(),
             keepalive: shared.keepalive,
+            quotas: shared.quotas.clone(),
+            rates: shared.rates,
+            strangers: shared.strangers.clone(),
             stop: shared.stop.clone(),
         });
         self.shared.tasks.spawn(connect_many(upgrade, host, returner, shared, slot));
