@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::super::close::Close;
 use super::super::life::Keepalive;
-use super::super::quota::{Counted, Quotas};
+use super::super::quota::{Comes, Counted, Quotas};
 use super::super::rate::Rates;
 use crate::accept::Strangers;
 use crate::auth::{self, Caller, Gate, Pass, Permit, Right, Stamp};
@@ -207,7 +207,7 @@ impl Host {
         };
         *shown = Shown::Permit(permit.clone());
         let user = permit.identity().subject.as_ref();
-        let counted = self.quotas.enter(self.caller.peer.ip(), user, &doc, Instant::now());
+        let counted = self.quotas.enter(self.caller.peer.ip(), user, Some(&doc), Comes::Anew, Instant::now());
         if matches!(counted, Err(ApiError::TooOften)) {
             Refusal::Bound.count(self.directory.counters());
         }
