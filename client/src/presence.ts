@@ -10,7 +10,7 @@ const SAY_MS = 1_000
 const TYPING_MS = 3_000
 
 /** Others, by their own clocks, take it for ended this long after its last sign of life, should no end come. */
-const SILENT_MS = 3_900
+const SILENT_MS = 3_500
 
 /** Somebody in the document. */
 export interface Person {

@@ -65,6 +65,8 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
     })
     this.#ownsAwareness = options.awareness === undefined
     this.awareness = options.awareness ?? new protocol.Awareness(doc)
+    // Nobody counts a state of clock 0 as somebody who is there; the next renewal would come 15 s later.
+    if (this.#ownsAwareness) this.awareness.setLocalState(this.awareness.getLocalState())
     this.#presence = new Presence(this.awareness, this.#environment, () => { this.emit('typing', []) })
     this.#sharesTabs = options.tabs ?? true
     this.#tabs = new Tabs({

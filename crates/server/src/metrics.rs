@@ -62,6 +62,8 @@ fn documents(page: &mut Page, counters: &Counters) {
         expired,
         revoked,
         gaps_asked,
+        listeners,
+        stream_skips,
         panics,
         quarantined,
         compactions,
@@ -70,6 +72,7 @@ fn documents(page: &mut Page, counters: &Counters) {
     for (name, help, gauge) in [
         ("documents_loaded", "Documents in memory, those that are loading included.", documents),
         ("sessions", "Sessions of editors.", sessions),
+        ("listeners", "Listeners to events, polls that wait included.", listeners),
     ] {
         page.gauge(name, help, gauge.load(Ordering::Relaxed));
     }
@@ -117,6 +120,11 @@ fn documents(page: &mut Page, counters: &Counters) {
         ("expired_total", "Connections that ended because their token did.", expired),
         ("revoked_total", "Connections that ended because their rights were taken back.", revoked),
         ("gaps_asked_total", "Times an editor was asked for content that others build on.", gaps_asked),
+        (
+            "stream_skips_total",
+            "Times a listener was given the whole state instead of what it had missed.",
+            stream_skips,
+        ),
         ("panics_total", "Internal errors that cost a document's memory.", panics),
         ("quarantined_total", "Documents closed to editors after repeated internal errors.", quarantined),
         ("compactions_total", "Compactions that replaced a log.", compactions),

@@ -15,8 +15,8 @@ use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A future that is polled at first, and from then on only when it was woken itself.
-pub(crate) struct Seldom {
-    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+pub(crate) struct Seldom<T = ()> {
+    future: Pin<Box<dyn Future<Output = T> + Send>>,
     bell: Arc<Bell>,
 }
 
@@ -26,17 +26,17 @@ struct Bell {
     task: AtomicWaker,
 }
 
-impl Seldom {
-    pub(crate) fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+impl<T> Seldom<T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
         let bell = Bell { rung: AtomicBool::new(true), task: AtomicWaker::new() };
         Self { future: Box::pin(future), bell: Arc::new(bell) }
     }
 }
 
-impl Future for Seldom {
-    type Output = ();
+impl<T> Future for Seldom<T> {
+    type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         // Before looking: who rings after the look wakes this task.
         self.bell.task.register(cx.waker());
         if !self.bell.rung.load(Ordering::Acquire) {
@@ -59,7 +59,7 @@ impl Wake for Bell {
     }
 }
 
-impl fmt::Debug for Seldom {
+impl<T> fmt::Debug for Seldom<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seldom").finish_non_exhaustive()
     }

@@ -118,14 +118,6 @@ impl Server {
         let trusts_the_machine = on_loopback && !config.access.has_keys();
         let gate =
             Gate::of(&config.access, on_loopback, Live::with(ledger.read()?)).map_err(StartError::Access)?;
-        let context = http::Context {
-            directory: directory.clone(),
-            pool: pool(&config, program),
-            gate: gate.clone(),
-            ledger,
-            access: Arc::new(config.access.clone()),
-            max_body: config.max_message,
-        };
         let settings = transport::Settings {
             max_connections: config.max_connections,
             limits: limits(&config),
@@ -135,6 +127,15 @@ impl Server {
             rates: config.rates,
         };
         let upgrades = Upgrades::new(directory.clone(), gate.clone(), settings, tasks.clone(), stop.clone());
+        let context = http::Context {
+            directory: directory.clone(),
+            pool: pool(&config, program),
+            gate: gate.clone(),
+            doors: upgrades.clone(),
+            ledger,
+            access: Arc::new(config.access.clone()),
+            max_body: config.max_message,
+        };
         let sessions = Sessions::new(upgrades.clone(), config.outbox);
         let origins = Origins::new(config.access.allow_origin.clone(), trusts_the_machine);
         let counters = directory.shared_counters();
@@ -223,6 +224,7 @@ fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Direc
         room: RoomConfig { limits: limits(config), ..RoomConfig::default() },
         idle_unload: config.idle_unload,
         outbox_bytes: config.outbox,
+        stream_bytes: config.stream_log,
         faults: StoreFaults { delay: config.injection.store_delay, ..StoreFaults::default() },
         compaction,
         ..DirectoryConfig::default()

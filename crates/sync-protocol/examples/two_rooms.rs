@@ -51,7 +51,11 @@ fn outgoing(room: &mut Room) -> Vec<Bytes> {
                 // A hand carries without delay: its outbox is empty at once.
                 room.handle_drained(OTHER, Instant::now());
             }
-            Output::Transmit { .. } | Output::Part { .. } | Output::Publish { .. } | Output::Event(_) => {}
+            Output::Transmit { .. }
+            | Output::Part { .. }
+            | Output::Publish { .. }
+            | Output::Presence(_)
+            | Output::Event(_) => {}
         }
     }
     frames

@@ -55,7 +55,7 @@ fn settle(room: &mut Room, peers: &mut [(SessionId, Peer)]) -> Result<(), Box<dy
                     }
                     room.handle_drained(to, Instant::now());
                 }
-                Output::Publish { .. } | Output::Event(_) => {}
+                Output::Publish { .. } | Output::Presence(_) | Output::Event(_) => {}
             }
         }
         if quiet {

@@ -22,6 +22,7 @@ pub mod wire;
 
 pub use id::{ClientId, Clock, DocId, DocIdError, Id, SessionId};
 pub use limits::Limits;
+pub use presence::{PresenceChange, Present};
 pub use replica::Replica;
 pub use room::{Output, Room, RoomConfig, RoomEvent, Ticket, To};
 pub use session::{Access, SessionSetup};

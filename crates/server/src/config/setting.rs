@@ -292,6 +292,14 @@ pub static SETTINGS: &[Setting] = &[
         group: "Limits",
     },
     Setting {
+        key: "stream_log",
+        kind: Kind::Value,
+        placeholder: "SIZE",
+        default: "256KiB",
+        help: "Events kept of each stream for listeners that are slow or come back; others get the whole state",
+        group: "Limits",
+    },
+    Setting {
         key: "write_timeout",
         kind: Kind::Value,
         placeholder: "TIME",

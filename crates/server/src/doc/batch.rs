@@ -20,6 +20,7 @@ use super::handle::Seat;
 use super::ledger::Ledger;
 use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
+use crate::presence::Board;
 use crate::store::writer::Written;
 
 /// Commands that are handled together.
@@ -49,6 +50,8 @@ pub(crate) struct Desk {
     mailbox: Mailbox,
     fanout: Fanout,
     ledger: Ledger,
+    /// Where it stands who is there.
+    board: Board,
     /// Commands put aside. Those that bring content hold mailbox space, the others' senders wait or are gone.
     aside: VecDeque<Command>,
     /// Who has asked for the document to be deleted.
@@ -70,6 +73,7 @@ impl Desk {
             mailbox,
             fanout: Fanout::new(shared.config.outbox_bytes, Arc::clone(&shared.counters)),
             ledger: Ledger::new(log),
+            board: Board::new(&shared.whereabouts, doc),
             aside: VecDeque::new(),
             deletions: Vec::new(),
             shared: Arc::clone(shared),
@@ -154,6 +158,7 @@ impl Desk {
         }
         room.flush(now);
         self.carry_out(room, now);
+        self.board.tick(now);
         self.ledger.flushed();
         if self.ledger.take_compaction(now) {
             self.shared.compactor.ask(&self.doc);
@@ -248,6 +253,7 @@ impl Desk {
                 }
                 // There are no other nodes.
                 Output::Publish { update: _ } => {}
+                Output::Presence(changes) => self.board.apply(&changes, now),
                 Output::Event(RoomEvent::OfDeadEpoch(session)) => {
                     Counters::add(&self.shared.counters.edits_refused, 1);
                     tracing::warn!(doc = %self.doc, %session, "a client brings a deleted document of the same name");
@@ -347,6 +353,13 @@ impl Desk {
     /// Ends all sessions and lets go of what the room took and did not hand on.
     pub(crate) fn end_sessions(&mut self, reason: CloseReason) {
         self.fanout.close_all(reason);
+        match reason {
+            CloseReason::Deleted => self.board.delete(),
+            CloseReason::Restart
+            | CloseReason::Rebuilding
+            | CloseReason::Quarantined
+            | CloseReason::DeadEpoch => self.board.clear(),
+        }
         self.ledger.abandon_rest();
         for command in std::mem::take(&mut self.aside) {
             self.defer(command);
@@ -403,9 +416,9 @@ impl Desk {
         self.ledger.is_outdated()
     }
 
-    /// When the compactor is to be asked.
-    pub(crate) fn compaction_at(&self) -> Option<Instant> {
-        self.ledger.compaction_at()
+    /// When a batch is due without a command: to ask the compactor, or to end somebody's typing.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        [self.ledger.compaction_at(), self.board.wake()].into_iter().flatten().min()
     }
 }
 

@@ -27,6 +27,8 @@ pub struct DirectoryConfig {
     /// Bytes of all documents' edits that may wait for the store. Beyond this the editors of every document wait that
     /// has some itself.
     pub unsaved_bytes_of_all: usize,
+    /// Bytes of events that are kept for each document, for listeners that are slow or come back.
+    pub stream_bytes: usize,
     /// Documents that may be read from the store at the same time.
     pub loads: usize,
     /// When logs are replaced by snapshots.
@@ -46,6 +48,7 @@ impl Default for DirectoryConfig {
             batch_bytes: 1 << 20,
             unsaved_bytes: 64 << 20,
             unsaved_bytes_of_all: 512 << 20,
+            stream_bytes: 256 << 10,
             loads: 4,
             compaction: CompactionPolicy::default(),
             faults: StoreFaults::default(),

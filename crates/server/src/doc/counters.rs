@@ -47,6 +47,10 @@ pub struct Counters {
     pub revoked: AtomicU64,
     /// Times a session was asked for content that others build on.
     pub gaps_asked: AtomicU64,
+    /// Listeners to events at present, polls that wait included.
+    pub listeners: AtomicU64,
+    /// Times a listener was given the whole state instead of what it had missed.
+    pub stream_skips: AtomicU64,
     /// Errors of ours that cost a document's memory.
     pub panics: AtomicU64,
     /// Documents quarantined.

@@ -27,6 +27,7 @@ use super::error::{ChangeError, OpenError};
 use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::task::Task;
+use crate::presence::Whereabouts;
 use crate::store::compactor::Compactor;
 use crate::store::pace::PACE;
 use crate::store::reader::{Content, Reader};
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) reader: Reader,
     pub(crate) compactor: Compactor,
     pub(crate) upkeep: Upkeep,
+    pub(crate) whereabouts: Whereabouts,
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
     table: Mutex<Table>,
@@ -118,6 +120,7 @@ impl Directory {
                 Arc::clone(&deleted),
             )?,
             upkeep: Upkeep::new(Arc::clone(&store), Arc::clone(&deleted)),
+            whereabouts: Whereabouts::new(config.stream_bytes, Arc::clone(&counters)),
             reader: Reader::new(store, config.loads),
             config,
             counters,
@@ -237,6 +240,11 @@ impl Directory {
     /// Documents in memory, those that are still loading included.
     pub fn loaded(&self) -> usize {
         self.shared.lock().entries.values().filter(|entry| matches!(entry, Entry::Task { .. })).count()
+    }
+
+    /// Who is where.
+    pub(crate) fn whereabouts(&self) -> &Whereabouts {
+        &self.shared.whereabouts
     }
 
     /// What the document layer counts.

@@ -116,7 +116,7 @@ impl Task {
         let mut stop = Seldom::new(going_down(self.draining.clone()));
         let mut alarm = Alarm::default();
         while matches!(self.life.phase, Phase::Active | Phase::Idle { .. } | Phase::Retiring) {
-            let due = earliest([timeout, self.idle_until(), self.desk.compaction_at()]);
+            let due = earliest([timeout, self.idle_until(), self.desk.due()]);
             let wake = tokio::select! {
                 biased;
                 () = &mut stop => Wake::GoingDown,

@@ -30,6 +30,10 @@ pub(crate) enum ApiError {
     TwoNames,
     #[error("a query parameter cannot be understood: {0}")]
     BadQuery(String),
+    #[error(
+        "the name of a user is 1 to 255 bytes of UTF-8 without control characters; encode it with encodeURIComponent"
+    )]
+    BadUserName,
     #[error("the request does not say by which host it has found the server")]
     NoHost,
     #[error("the document does not exist")]
@@ -140,6 +144,7 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, "bad_document_name")
             }
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
+            Self::BadUserName => (StatusCode::BAD_REQUEST, "bad_user_name"),
             Self::NoHost => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::UnknownDocument => (StatusCode::NOT_FOUND, "unknown_document"),
             Self::Deleted => (StatusCode::NOT_FOUND, "deleted"),
@@ -251,7 +256,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// An answer that no cache keeps.
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(body.into().into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

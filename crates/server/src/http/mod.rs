@@ -11,24 +11,28 @@ mod error;
 mod health;
 mod metrics;
 mod pages;
+mod presence;
 mod ysweet;
 
 use std::sync::Arc;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ::http::{Method, StatusCode};
+use quire_sync_protocol::DocId;
 use quire_view::Pool;
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 pub(crate) use body::read as read_body;
-pub(crate) use error::{ApiError, Refusal, Refused};
+pub(crate) use error::{ApiError, Refusal, Refused, answer};
 
 use crate::accept::{Peer, Routes};
-use crate::auth::{Caller, Gate, Ledger};
+use crate::auth::{Caller, Gate, Ledger, Right};
 use crate::config::Access;
 use crate::doc::Directory;
+use crate::stream::{After, Listener};
+use crate::transport::{Audience, Comes, Upgrades};
 
 /// An answer of the server.
 pub(crate) type Response = warp::reply::Response;
@@ -39,11 +43,29 @@ pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
     pub(crate) gate: Gate,
+    /// Where those who listen are counted.
+    pub(crate) doors: Upgrades,
     pub(crate) ledger: Ledger,
     /// What tokens for others are signed with.
     pub(crate) access: Arc<Access>,
     /// The most bytes of a request's body.
     pub(crate) max_body: usize,
+}
+
+impl Context {
+    /// Lets somebody listen to what concerns a document, who may read it. 401, 403 and 429 as for editors.
+    pub(crate) async fn listener(
+        &self,
+        caller: &Caller,
+        doc: &DocId,
+        after: After,
+    ) -> Result<Listener, ApiError> {
+        let permit = self.gate.check(caller, doc, Right::Read).await?;
+        let pass = self.gate.enter(&permit, doc);
+        let user = permit.identity().subject.as_ref();
+        let comes = if after.goes_on() { Comes::Again } else { Comes::Anew };
+        self.doors.listen(pass, Right::Read, &Audience { peer: caller.peer, user, doc: Some(doc), comes })
+    }
 }
 
 /// All routes, with an answer for whatever matches none.
@@ -52,6 +74,7 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     let answers = answers.or(access::route(context)).unify().or(ysweet::route(context)).unify();
+    let answers = answers.or(presence::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -100,6 +123,7 @@ fn nothing() -> BoxedFilter<(Response,)> {
                     .or_else(|| admin::methods(path))
                     .or_else(|| access::methods(path))
                     .or_else(|| ysweet::methods(path))
+                    .or_else(|| presence::methods(path))
                     .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()

@@ -131,7 +131,7 @@ impl Close {
     }
 
     /// What a client of the HTTP transports is told, whose request meets the end of its session.
-    pub(super) fn answer(&self) -> ApiError {
+    pub(crate) fn answer(&self) -> ApiError {
         match self {
             Self::Silent(_) => ApiError::LostSession,
             Self::Malformed(what) | Self::Reset(what) => ApiError::Malformed(what.clone()),

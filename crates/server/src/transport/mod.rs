@@ -13,8 +13,9 @@ mod upgrade;
 mod ward;
 mod ws;
 
+pub(crate) use close::Close;
 pub(crate) use http_session::{Sessions, is_for_sessions, loggable};
 pub(crate) use path::document;
-pub(crate) use quota::Bounds;
+pub(crate) use quota::{Bounds, Comes};
 pub(crate) use rate::Rates;
-pub(crate) use upgrade::{Settings, Upgrades, asks_for_websocket};
+pub(crate) use upgrade::{Audience, Place, Settings, Upgrades, asks_for_websocket};

@@ -67,7 +67,15 @@ pub(crate) struct Counted {
     quotas: Quotas,
     address: Option<IpAddr>,
     user: Option<Arc<str>>,
-    doc: DocId,
+    doc: Option<DocId>,
+}
+
+/// Whether somebody comes, or has been there just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comes {
+    Anew,
+    /// By one request after another, as polls do. Does not count as often.
+    Again,
 }
 
 impl Quotas {
@@ -81,7 +89,8 @@ impl Quotas {
         &self,
         address: IpAddr,
         user: Option<&Arc<str>>,
-        doc: &DocId,
+        doc: Option<&DocId>,
+        comes: Comes,
         now: Instant,
     ) -> Result<Counted, ApiError> {
         let bounds = self.shared.bounds;
@@ -95,12 +104,13 @@ impl Quotas {
         if is_full(user.and_then(|user| users.get(user)), bounds.per_user) {
             return Err(ApiError::TooManyOf("this user"));
         }
-        if is_full(documents.get(doc), bounds.per_document) {
+        if is_full(doc.and_then(|doc| documents.get(doc)), bounds.per_document) {
             return Err(ApiError::TooManyOf("this document"));
         }
         let of_address = address.map(|address| (Comer::Address(address), bounds.per_address));
         let of_user = user.map(|user| (Comer::User(Arc::clone(user)), bounds.per_user));
-        if let Some((comer, burst)) = of_user.or(of_address)
+        if comes == Comes::Anew
+            && let Some((comer, burst)) = of_user.or(of_address)
             && !may_come(comings, comer, burst, bounds.per_minute, now)
         {
             return Err(ApiError::TooOften);
@@ -111,8 +121,10 @@ impl Quotas {
         if let Some(user) = user {
             *users.entry(Arc::clone(user)).or_default() += 1;
         }
-        *documents.entry(doc.clone()).or_default() += 1;
-        Ok(Counted { quotas: self.clone(), address, user: user.cloned(), doc: doc.clone() })
+        if let Some(doc) = doc {
+            *documents.entry(doc.clone()).or_default() += 1;
+        }
+        Ok(Counted { quotas: self.clone(), address, user: user.cloned(), doc: doc.cloned() })
     }
 }
 
@@ -125,7 +137,9 @@ impl Drop for Counted {
         if let Some(user) = self.user.take() {
             one_less(&mut state.users, user);
         }
-        one_less(&mut state.documents, self.doc.clone());
+        if let Some(doc) = self.doc.take() {
+            one_less(&mut state.documents, doc);
+        }
     }
 }
 
@@ -179,7 +193,13 @@ mod tests {
 
     fn enter(quotas: &Quotas, last: u8, user: Option<&str>, doc: &str) -> Result<Counted, ApiError> {
         let user = user.map(Arc::from);
-        quotas.enter(address(last), user.as_ref(), &DocId::new(doc).unwrap(), Instant::now())
+        quotas.enter(
+            address(last),
+            user.as_ref(),
+            Some(&DocId::new(doc).unwrap()),
+            Comes::Anew,
+            Instant::now(),
+        )
     }
 
     #[test]
@@ -192,7 +212,7 @@ mod tests {
         assert_eq!(enter(&quotas, 5, Some("bob"), "a").unwrap_err(), ApiError::TooManyOf("this document"));
         all.clear();
         let (ada, later) = (Arc::from("ada"), Instant::now() + Duration::from_mins(1));
-        quotas.enter(address(1), Some(&ada), &DocId::new("a").unwrap(), later).unwrap();
+        quotas.enter(address(1), Some(&ada), None, Comes::Anew, later).unwrap();
         let state = quotas.shared.state.lock().unwrap();
         assert!(state.addresses.is_empty() && state.users.is_empty() && state.documents.is_empty());
     }
@@ -201,7 +221,8 @@ mod tests {
     fn this_machine_is_not_bounded() {
         let quotas = Quotas::new(Bounds { per_address: 1, per_document: 100, ..BOUNDS });
         let doc = DocId::new("a").unwrap();
-        let here = || quotas.enter([127, 0, 0, 1].into(), None, &doc, Instant::now()).unwrap();
+        let here =
+            || quotas.enter([127, 0, 0, 1].into(), None, Some(&doc), Comes::Anew, Instant::now()).unwrap();
         let _all: Vec<_> = (0..10).map(|_| here()).collect();
     }
 
@@ -210,14 +231,15 @@ mod tests {
         let quotas = Quotas::new(Bounds { per_user: 60, per_minute: 60, ..BOUNDS });
         let (doc, start) = (DocId::new("a").unwrap(), Instant::now());
         let user: Arc<str> = "ada".into();
-        let come = |now| quotas.enter(address(1), Some(&user), &doc, now).map(drop);
+        let come = |now| quotas.enter(address(1), Some(&user), Some(&doc), Comes::Anew, now).map(drop);
         for _ in 0..60 {
             come(start).unwrap();
         }
         assert_eq!(come(start), Err(ApiError::TooOften));
         come(start + Duration::from_secs(1)).unwrap();
         assert_eq!(come(start + Duration::from_secs(1)), Err(ApiError::TooOften));
-        quotas.enter(address(2), None, &doc, start).unwrap();
+        quotas.enter(address(1), Some(&user), Some(&doc), Comes::Again, start).unwrap();
+        quotas.enter(address(2), None, Some(&doc), Comes::Anew, start).unwrap();
     }
 
     #[test]

@@ -27,16 +27,17 @@ use super::hocuspocus::{self, Host};
 use super::life::Keepalive;
 use super::path::{Target, websocket_target};
 use super::pause::{Pauses, Returner};
-use super::quota::{Bounds, Quotas};
+use super::quota::{Bounds, Comes, Counted, Quotas};
 use super::rate::Rates;
 use super::socket::Socket;
 use super::ward::{Client, Ward};
 use super::ws::{self, End};
 use crate::accept::{Line, Peer, Wire};
-use crate::auth::{Caller, Gate, Permit, Right, token_of_subprotocol};
+use crate::auth::{Caller, Gate, Pass, Permit, Right, token_of_subprotocol};
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::{ApiError, Refused, Response};
+use crate::stream::Listener;
 use crate::tasks::Tasks;
 
 /// How long a document may take to be loaded before the client is told to come back.
@@ -85,6 +86,22 @@ pub(super) struct Shared {
     /// Where connections live after their handshake.
     pub(super) tasks: Tasks,
     pub(super) stop: CancellationToken,
+}
+
+/// A place among the connections, for as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _counted: Counted,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Who wants to listen, for the counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Audience<'a> {
+    pub(crate) peer: SocketAddr,
+    pub(crate) user: Option<&'a Arc<str>>,
+    pub(crate) doc: Option<&'a DocId>,
+    pub(crate) comes: Comes,
 }
 
 /// Whether a request wants to become a WebSocket, be it well-formed or not.
@@ -209,7 +226,7 @@ impl Upgrades {
     ) -> Result<(Seat, Ward), ApiError> {
         let slot = self.slot()?;
         let user = permit.identity().subject.as_ref();
-        let counted = self.shared.quotas.enter(peer.ip(), user, &doc, Instant::now())?;
+        let counted = self.shared.quotas.enter(peer.ip(), user, Some(&doc), Comes::Anew, Instant::now())?;
         let seat = self.seat(&doc, permit.setup(dialect.clone())).await?;
         let gate = &self.shared.gate;
         let ward = Ward {
@@ -222,6 +239,22 @@ impl Upgrades {
             _slot: slot,
         };
         Ok((seat, ward))
+    }
+
+    /// Counts somebody who wants to listen, as a connection of an editor: by this pass, for as long as it gives `needed`.
+    pub(crate) fn listen(
+        &self,
+        pass: Pass,
+        needed: Right,
+        from: &Audience<'_>,
+    ) -> Result<Listener, ApiError> {
+        let slot = self.slot()?;
+        let Audience { peer, user, doc, comes } = *from;
+        let counted = self.shared.quotas.enter(peer.ip(), user, doc, comes, Instant::now())?;
+        let place = Place { _counted: counted, _slot: slot };
+        let counters = self.shared.directory.shared_counters();
+        let Keepalive(keepalive) = self.shared.keepalive;
+        Ok(Listener::new(pass, needed, place, keepalive, self.shared.stop.clone(), &counters))
     }
 
     /// A place for one more editor.

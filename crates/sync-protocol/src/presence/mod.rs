@@ -15,6 +15,10 @@
 //!
 //! States are never stored. Source of the clocks' rules: the `awareness` module of y-protocols.
 
+mod change;
+
+pub use change::{PresenceChange, Present};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use crate::id::SessionId;
 use crate::limits::Limits;
-use crate::presence::{Presence, PresenceConfig};
+use crate::presence::{Presence, PresenceChange, PresenceConfig};
 use crate::replica::Replica;
 use crate::session::{Access, Session, SessionSetup, Visibility};
 use crate::state_vector::StateVector;
@@ -114,6 +114,8 @@ pub enum Output {
         /// What.
         update: Update,
     },
+    /// Who has come, gone or said something new of itself. One entry for a client id.
+    Presence(Vec<PresenceChange>),
     /// Something worth a log line or a metric.
     Event(RoomEvent),
 }
@@ -287,7 +289,9 @@ impl Room {
 
     /// Sends what has changed in presence: to everybody, and questions to those they are for.
     fn emit_presence(&mut self) {
+        let changes = self.presence.changes();
         if let Some((update, except)) = self.presence.take_changes() {
+            self.outputs.push_back(Output::Presence(changes));
             let except = except.map_or_else(Vec::new, |session| vec![session]);
             self.broadcast(&except, Message::Awareness(update));
             for session in self.sessions.values_mut().filter(|session| !session.is_live()) {

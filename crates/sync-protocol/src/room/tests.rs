@@ -75,6 +75,8 @@ fn shown(client: u64, clock: Clock, state: Option<&str>) -> AwarenessUpdate {
 struct Hall {
     room: Room,
     now: Instant,
+    /// What was told of presence since it was last looked at: clients, and the session of each that is there.
+    people: Vec<(u64, Option<u64>)>,
 }
 
 impl Hall {
@@ -83,7 +85,7 @@ impl Hall {
     }
 
     fn with(config: RoomConfig) -> Self {
-        Self { room: Room::new(config), now: Instant::now() }
+        Self { room: Room::new(config), now: Instant::now(), people: Vec::new() }
     }
 
     /// A room with these sessions, whose first words are over.
@@ -138,7 +140,18 @@ impl Hall {
     }
 
     fn outputs(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.room.poll_output()).collect()
+        let mut outputs = Vec::new();
+        while let Some(output) = self.room.poll_output() {
+            match output {
+                Output::Presence(changes) => self.people.extend(
+                    changes
+                        .into_iter()
+                        .map(|change| (change.client.value(), change.now.map(|present| present.session.0))),
+                ),
+                other => outputs.push(other),
+            }
+        }
+        outputs
     }
 }
 
@@ -201,15 +214,18 @@ fn presence_goes_to_the_others_and_ends_with_its_session_or_its_time() {
             one(1, Message::Awareness(shown(7, 1, None))),
         ]
     );
+    assert_eq!(std::mem::take(&mut hall.people), [(7, Some(1))]);
     let due = hall.now + Duration::from_secs(30);
     assert_eq!(hall.room.poll_timeout(), Some(due));
     hall.pass(30_000);
     hall.room.handle_timeout(hall.now);
     assert_eq!(hall.outputs(), [many(&[1, 2, 3], Message::Awareness(shown(7, 1, None)))]);
+    assert_eq!(std::mem::take(&mut hall.people), [(7, None)]);
     hall.say(1, Message::Awareness(shown(7, 2, Some("1"))));
     hall.flush();
     hall.room.handle_disconnect(SessionId(1), hall.now);
     assert_eq!(hall.outputs(), [many(&[2, 3], Message::Awareness(shown(7, 2, None)))]);
+    assert_eq!(std::mem::take(&mut hall.people), [(7, Some(1)), (7, None)]);
     hall.room.handle_disconnect(SessionId(1), hall.now);
     assert_eq!(hall.outputs(), []);
     // Too much of it is refused, with an event.

@@ -162,7 +162,7 @@ impl Replay {
                 }
                 Output::Transmit { to: To::One(to), message } => (vec![to], message),
                 Output::Transmit { to: To::Many(to), message } => (to, message),
-                Output::Publish { .. } | Output::Event(_) => continue,
+                Output::Publish { .. } | Output::Presence(_) | Output::Event(_) => continue,
             };
             for session in to {
                 let at = usize::try_from(session.0).unwrap();

@@ -337,7 +337,7 @@ impl Host {
                     client.outbox.push_back(message);
                     client.awaits_drain = true;
                 }
-                Output::Publish { .. } | Output::Event(_) => {}
+                Output::Publish { .. } | Output::Presence(_) | Output::Event(_) => {}
             }
         }
     }

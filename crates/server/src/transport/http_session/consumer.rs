@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout};
 
 use super::task::Over;
 use super::window::Window;
-use super::wire::{self, COMMENT, Delivery};
+use super::wire::{self, Delivery};
+use crate::stream::{COMMENT, close_event};
 
 /// What a poll waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +189,7 @@ impl Consumer {
             Self::Stream { sink, .. } => {
                 if let Over::Closed(close) = over {
                     // Without its last word a client that comes back hears that the session is over.
-                    let _ = timeout(LAST_WORD, sink.send(wire::close_event(close))).await;
+                    let _ = timeout(LAST_WORD, sink.send(close_event(close))).await;
                 }
             }
             // Who asked may have gone.

@@ -19,11 +19,12 @@ use warp::Reply as _;
 
 use super::consumer::Wants;
 use super::task::{Frames, Over, Request as Asked, Taken};
-use super::wire::{Cursor, Delivery, GREETING, Item, Opened, items};
+use super::wire::{Delivery, Item, Opened, items};
 use super::{Handle, Sessions};
 use crate::accept::Peer;
 use crate::auth::{Caller, Right};
 use crate::http::{ApiError, Refused, Response, read_body};
+use crate::stream::{Cursor, GREETING};
 use crate::transport::document;
 
 /// How long an opening waits for the answer to its question; a later one comes by the stream or the poll.

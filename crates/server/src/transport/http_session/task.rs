@@ -18,9 +18,10 @@ use super::super::ward::Ward;
 use super::consumer::{Consumer, ConsumerEvent, Wants};
 use super::intake::{Fault, Intake};
 use super::window::{Elsewhere, Window};
-use super::wire::{Cursor, Delivery, Item};
+use super::wire::{Delivery, Item};
 use crate::auth::PassEvent;
 use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
+use crate::stream::Cursor;
 
 /// What a client asks of its session, except to take frames.
 #[derive(Debug)]

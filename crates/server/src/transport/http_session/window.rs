@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::wire::{Cursor, Delivery, ITEM_BYTES, Item, split};
+use super::wire::{Delivery, ITEM_BYTES, Item, split};
+use crate::stream::Cursor;
 
 /// Numbered items, kept until they are acknowledged.
 ///

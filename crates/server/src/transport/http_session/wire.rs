@@ -1,7 +1,5 @@
 //! The bodies of a session's requests and answers. PROTOCOL.md, section 11, is their contract.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use quire_sync_protocol::wire::varint::{ReadError, Reader, write_var_bytes, write_var_uint};
 
-use super::super::close::Close;
 use crate::http::ApiError;
+use crate::stream::Cursor;
 
 /// The largest item that is made here.
 pub(super) const ITEM_BYTES: usize = 256 << 10;
@@ -72,38 +70,6 @@ pub(super) fn items(body: &Bytes) -> Result<Vec<Item>, BadItems> {
     Ok(items)
 }
 
-/// A place in what a session has sent: behind the item of this number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cursor {
-    /// Of this session, so that no cursor of another is taken for one of its own.
-    pub(super) tag: u32,
-    pub(super) number: u64,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}.{}", self.tag, self.number)
-    }
-}
-
-/// A text is no cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoCursor;
-
-impl FromStr for Cursor {
-    type Err = NoCursor;
-
-    fn from_str(text: &str) -> Result<Self, NoCursor> {
-        let (tag, number) = text.split_once('.').ok_or(NoCursor)?;
-        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        if tag.len() != 8 || !tag.bytes().all(|byte| byte.is_ascii_hexdigit()) || !is_number {
-            return Err(NoCursor);
-        }
-        let tag = u32::from_str_radix(tag, 16).map_err(|_| NoCursor)?;
-        Ok(Self { tag, number: number.parse().map_err(|_| NoCursor)? })
-    }
-}
-
 /// What a client is told about its new session.
 #[derive(Clone, Debug)]
 pub(super) struct Opened {
@@ -138,12 +104,6 @@ impl Delivery {
     }
 }
 
-/// Begins a stream: the client learns from it that events come through.
-pub(super) const GREETING: Bytes = Bytes::from_static(b": quire\n\n");
-
-/// Keeps a stream alive. Without an id, so that it moves no cursor.
-pub(super) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
-
 /// Writes an item as an event.
 pub(super) fn write_event(out: &mut String, cursor: Cursor, item: &Item) {
     if item.more {
@@ -154,12 +114,6 @@ pub(super) fn write_event(out: &mut String, cursor: Cursor, item: &Item) {
     out.push_str("\ndata: ");
     STANDARD.encode_string(&item.bytes, out);
     out.push_str("\n\n");
-}
-
-/// The last event of a stream.
-pub(super) fn close_event(close: &Close) -> Bytes {
-    let data = serde_json::json!({ "code": close.code(), "reason": close.reason() });
-    format!("event: close\ndata: {data}\n\n").into()
 }
 
 #[cfg(test)]
@@ -210,32 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_written_one_way() {
-        let cursor = Cursor { tag: 0xab, number: 7 };
-        assert_eq!("000000ab.7".parse(), Ok(cursor));
-        for text in [
-            "",
-            "7",
-            "ab.7",
-            "000000ab.",
-            "000000ab.-1",
-            "000000ab.+1",
-            "000000ab.99999999999999999999",
-            "+00000ab.7",
-        ] {
-            assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
-        }
-    }
-
-    #[test]
     fn events() {
         let mut out = String::new();
         write_event(&mut out, Cursor { tag: 0, number: 1 }, &item(b"\xff\xff", true));
         write_event(&mut out, Cursor { tag: 0, number: 2 }, &item(b"a", false));
         assert_eq!(out, "event: part\nid: 00000000.1\ndata: //8=\n\nid: 00000000.2\ndata: YQ==\n\n");
-        assert_eq!(
-            close_event(&Close::Restart),
-            "event: close\ndata: {\"code\":1012,\"reason\":\"the server is restarting, come back\"}\n\n"
-        );
     }
 }

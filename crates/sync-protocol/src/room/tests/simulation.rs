@@ -195,7 +195,7 @@ impl World {
                     self.asked += 1;
                     continue;
                 }
-                Output::Event(_) => continue,
+                Output::Presence(_) | Output::Event(_) => continue,
                 Output::Transmit { to: To::One(session), message } => (vec![session], message, false),
                 Output::Transmit { to: To::Many(sessions), message } => (sessions, message, false),
                 Output::Part { to, message } => (vec![to], message, true),
