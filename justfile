@@ -47,6 +47,11 @@ advisories:
 client:
     npm test --prefix client
 
+# Build the page at / into crates/server/assets, to be committed (npm ci --prefix web-demo once)
+demo:
+    npm run build --prefix web-demo
+    npm test --prefix web-demo
+
 # The real npm clients against the real binary: just interop presence.test.mjs
 interop *files:
     cargo build --package quire-server

@@ -90,6 +90,9 @@ step node-packages install_node_modules tests/interop
 step client-packages install_node_modules client
 # Builds it as well, for the tests with the real server.
 step client npm test --prefix client
+step demo-packages install_node_modules web-demo
+# Builds the page and compares it with what the server embeds.
+step demo npm test --prefix web-demo
 if component clippy cargo clippy; then
   step lints cargo clippy --workspace --all-targets --locked -- --deny warnings
   step lints-benches cargo clippy --manifest-path benches/Cargo.toml --target-dir "$CARGO_TARGET_DIR" --all-targets --locked -- --deny warnings

@@ -300,7 +300,7 @@ test('typing goes out at most once a second and ends three seconds after the las
   last().receive(wire.awareness(awarenessProtocol.encodeAwarenessUpdate(other, [other.clientID])))
   const typing = () => provider.people.find(person => person.user.id === 2).isTyping
   assert.equal(typing(), true)
-  await w.pass(3_800)
+  await w.pass(3_400)
   assert.equal(typing(), true)
   await w.pass(200)
   assert.equal(typing(), false)

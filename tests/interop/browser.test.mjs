@@ -1,4 +1,4 @@
-// Two real browsers edit one document: the page the server brings along, and a page with the unmodified packages.
+// Real browsers edit one document, on pages with the unmodified packages. The page that the server brings along: web-demo.test.mjs.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -49,58 +49,6 @@ test('two browsers on a page with y-websocket: text, cursors and presence both w
   await b.close()
   await waitFor(async () => (await people(a)).join() === 'Ann 3', 10_000, 'Bob gone')
   assert.deepEqual(a.troubles, [])
-})
-
-test('two browsers on the page of the server', { timeout: 120_000 }, async t => {
-  const server = await start({ t })
-  const browser = await launch(t)
-  const url = `${server.url}/#first%20page`
-  const a = await openPage(browser, url)
-  const b = await openPage(browser, url)
-  const state = page => page.locator('#status').getAttribute('data-state')
-  const editor = page => page.locator('.cm-content')
-  // The names of others' cursors stand in the text as decorations: they are not part of it.
-  const value = page => editor(page).evaluate(element => [...element.querySelectorAll('.cm-line')].map(line => {
-    const copy = line.cloneNode(true)
-    copy.querySelectorAll('.cm-ySelectionCaret, .cm-widgetBuffer, .cm-placeholder').forEach(node => node.remove())
-    return copy.textContent
-  }).join('\n').replaceAll('\u2060', ''))
-  const equal = async text => {
-    for (const page of [a, b]) await waitFor(async () => await value(page) === text, 10_000, async () => `the text ${JSON.stringify(text)}`)
-  }
-  const people = page => page.locator('#people li').count()
-  const everybody = async deadline => { for (const page of [a, b]) await waitFor(async () => await people(page) === 2, deadline, 'two people on both pages') }
-  for (const page of [a, b]) await waitFor(async () => await state(page) === 'synced', 15_000, 'the first sync')
-  await everybody(5_000)
-
-  await editor(a).click()
-  await editor(a).pressSequentially('Ann writes.')
-  await equal('Ann writes.')
-  await waitFor(() => b.locator('.cm-ySelectionCaret').count(), 5_000, 'the cursor of A at B')
-  await editor(b).click()
-  await b.keyboard.press('Control+End')
-  await b.keyboard.press('Enter')
-  await b.keyboard.type('Bob \u{1F600} answers.')
-  await equal('Ann writes.\nBob \u{1F600} answers.')
-  await waitFor(() => a.locator('.cm-ySelectionCaret').count(), 5_000, 'the cursor of B at A')
-
-  await server.kill('SIGKILL')
-  for (const page of [a, b]) await waitFor(async () => await state(page) !== 'synced', 10_000, 'the loss to be shown')
-  await a.keyboard.press('Control+Home')
-  await a.keyboard.type('A ')
-  await b.keyboard.type(' B')
-  await server.restart()
-  for (const page of [a, b]) await waitFor(async () => await state(page) === 'synced', 15_000, 'both back')
-  await equal('A Ann writes.\nBob \u{1F600} answers. B')
-  await everybody(4_000)
-  assert.deepEqual([...a.troubles, ...b.troubles], [])
-
-  const c = await openPage(browser, `${server.url}/?doc=another`)
-  await waitFor(async () => await state(c) === 'synced', 15_000, 'another document')
-  assert.equal(await value(c), '', 'another document is another document')
-  await c.close()
-  await b.close()
-  await waitFor(async () => await people(a) === 1, 10_000, 'B gone')
 })
 
 test('Tiptap with a Hocuspocus provider and CodeMirror with y-websocket edit one document, through a hard end', { timeout: 120_000 }, async t => {

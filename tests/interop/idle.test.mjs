@@ -58,6 +58,29 @@ test('rule 3: a refused client stays, or comes back with pauses, and a better to
   }
 })
 
+test('rule 3: a client beyond a bound stays on its connection, and is let in when it asks and there is room', { timeout: 60_000 }, async t => {
+  const secret = 'a secret of thirty-two bytes or more'
+  const server = await start({ t, args: ['--max-per-user', '3'], env: { QUIRE_AUTH_SECRET: secret } })
+  const good = token(secret, { sub: 'ann', docs: [{ prefix: '', access: 'write' }] })
+  const open = version => openHocuspocus(server, 'doc', { t, version, token: good })
+  const first = [4, 3, 2].map(open)
+  await Promise.all(first.map(client => client.waitSynced()))
+  const refused = [4, 3, 2].map(open)
+  await waitFor(() => refused.every(client => client.refusals.length > 0), 5_000, () => refused.map(client => client.describe()).join('\n'))
+  await never(() => refused.some(client => client.connections > 1), 2_000, 'a second connection of a refused client')
+  for (const client of refused) assert.deepEqual(client.refusals, ['too-many-connections'], client.describe())
+  first.forEach(client => client.destroy())
+  for (const client of refused.filter(client => client.version !== 2)) {
+    await waitFor(async () => {
+      await client.provider.sendToken()
+      return client.scopes.length > 0
+    }, 10_000, () => `room for ${client.describe()}`)
+    client.provider.startSync()
+    await client.waitSynced()
+    assert.equal(client.connections, 1)
+  }
+})
+
 test('rule 4: nothing that passes keeps a client of any kind away for good', { timeout: 60_000 }, async t => {
   const server = await start({ t })
   const clients = [openClient(server, 'doc', { t }), openClient(server, 'doc', { t, version: 2 }), openYSweet(server, 'doc', { t }),

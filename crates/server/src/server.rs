@@ -127,7 +127,11 @@ impl Server {
             bounds: config.bounds,
             rates: config.rates,
         };
-        let upgrades = Upgrades::new(directory.clone(), gate.clone(), settings, tasks.clone(), stop.clone());
+        let counters = directory.shared_counters();
+        let strangers = Strangers::new(config.max_unauthenticated, Arc::clone(&counters));
+        let doors = Doors { tls, strangers: strangers.clone() };
+        let upgrades =
+            Upgrades::new(directory.clone(), gate.clone(), settings, strangers, tasks.clone(), stop.clone());
         let pool = pool(&config, program);
         let watching = watch::Settings {
             documents: config.max_watched,
@@ -147,9 +151,6 @@ impl Server {
         };
         let sessions = Sessions::new(upgrades.clone(), config.outbox);
         let origins = Origins::new(config.access.allow_origin.clone(), trusts_the_machine);
-        let counters = directory.shared_counters();
-        let doors =
-            Doors { tls, strangers: Strangers::new(config.max_unauthenticated, Arc::clone(&counters)) };
         let proxies = Proxies::new(config.trusted_proxies.clone());
         let edge = Edge::new(upgrades, sessions, http::routes(&context), origins, proxies, counters);
         let limits = accept::Limits {

@@ -73,7 +73,7 @@ const EDITORS = `<!doctype html><meta charset="utf-8"><title>editors</title>
 <p id="status">connecting</p><p id="unsaved"></p><p id="people"></p><div id="editor"></div><pre id="other"></pre>
 <script src="/editors.js"></script>`
 
-/** Bundles editors.mjs and serves it. Resolves with the address of the page of one editor, `tiptap` or `codemirror`, for a document. */
+/** Bundles editors.mjs and serves it. Resolves with the address of the page of one editor, `tiptap`, `codemirror` or `quill`, for a document. */
 export async function serveEditors (t) {
   const bundled = await build({ entryPoints: [join(here, 'editors.mjs')], bundle: true, write: false, format: 'iife', target: 'chrome100', logLevel: 'warning' })
   const script = bundled.outputFiles[0].contents

@@ -1,5 +1,5 @@
-// Two real editors for the browser: Tiptap on a Hocuspocus provider, CodeMirror on y-websocket. Each page also shows what the other
-// one edits. Bundled when a test serves it.
+// Three real editors for the browser: Tiptap on a Hocuspocus provider, CodeMirror and Quill on y-websocket. Each page also shows what
+// another one edits. Bundled when a test serves it.
 
 import { CollaborationCaret } from '@tiptap/extension-collaboration-caret'
 import { Collaboration } from '@tiptap/extension-collaboration'
@@ -7,7 +7,10 @@ import { HocuspocusProvider } from '@hocuspocus/provider'
 import { Editor } from '@tiptap/core'
 import StarterKit from '@tiptap/starter-kit'
 import { EditorView, basicSetup } from 'codemirror'
+import Quill from 'quill'
+import QuillCursors from 'quill-cursors'
 import { yCollab } from 'y-codemirror.next'
+import { QuillBinding } from 'y-quill'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 
@@ -57,7 +60,11 @@ if (editor === 'tiptap') {
   provider.on('sync', synced => { if (synced) element('status').textContent = 'synced' })
   provider.on('connection-close', () => { element('status').textContent = 'lost' })
   people(provider.awareness)
-  window.editor = new EditorView({
+  if (editor === 'quill') {
+    Quill.register('modules/cursors', QuillCursors)
+    const quill = new Quill(element('editor'), { modules: { cursors: true, toolbar: false } })
+    window.editor = new QuillBinding(doc.getText('quill'), quill, provider.awareness)
+  } else window.editor = new EditorView({
     parent: element('editor'),
     doc: text.toString(),
     extensions: [basicSetup, yCollab(text, provider.awareness)]

@@ -30,7 +30,7 @@ pub(crate) use held::Held;
 pub(crate) use line::{Activity, Line};
 pub(crate) use origin::{Origin, Origins};
 pub(crate) use service::{Edge, Peer, Routes};
-pub(crate) use strangers::Strangers;
+pub(crate) use strangers::{Place as Stranger, Strangers};
 pub use tls::TlsError;
 pub(crate) use tls::{Tls, TlsFiles};
 pub(crate) use wire::Wire;

@@ -13,7 +13,7 @@ use tracing::{debug, info};
 use super::address::Proxies;
 use super::origin::Origins;
 use crate::doc::Counters;
-use crate::http::{ApiError, Refusal, Refused, Response, secure};
+use crate::http::{ApiError, Refused, Response, secure};
 use crate::transport::{self, Sessions, Upgrades};
 
 /// Where a connection comes from.
@@ -71,12 +71,7 @@ impl Edge {
             if !reason.is_empty() {
                 info!(peer = %peer.0, %method, path, status, "refused: {reason}");
             }
-            let counter = match kind {
-                Refusal::Unknown => &counters.refused_unknown,
-                Refusal::NoRight => &counters.refused_rights,
-                Refusal::Bound => &counters.refused_bounds,
-            };
-            Counters::add(counter, 1);
+            kind.count(&counters);
         }
         debug!(peer = %peer.0, %method, path, status = response.status().as_u16(), "answered");
         secure(response.headers_mut());

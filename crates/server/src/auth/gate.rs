@@ -137,6 +137,16 @@ impl Gate {
         Err(ApiError::Forbidden(format!("{who:?} does not administer the server")))
     }
 
+    /// The same somebody once more, after a while: what was taken back meanwhile counts. Whether its credentials have ended is
+    /// not asked.
+    pub(crate) fn again(&self, permit: &Permit, doc: &DocId) -> Result<Permit, ApiError> {
+        let left = self.live.left(&permit.identity, doc, permit.granted);
+        match left.filter(|_| !self.live.is_revoked(&permit.identity)) {
+            Some(rights) => Ok(Permit { rights, ..permit.clone() }),
+            None => Err(ApiError::Unauthorized(Refusal::Revoked.to_string())),
+        }
+    }
+
     /// Who the caller is, whatever it may do. Cancel safe.
     pub(crate) async fn identify(&self, caller: &Caller, doc: Option<&DocId>) -> Result<Identity, ApiError> {
         let known = match &caller.token {

@@ -27,8 +27,16 @@ impl Stamp {
         Self { fields: fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect() }
     }
 
+    /// What a client sent, with what it says of itself put right, if there is a stamp.
+    pub(crate) fn all(stamp: Option<&Self>, messages: Vec<Message>) -> Vec<Message> {
+        match stamp {
+            None => messages,
+            Some(stamp) => messages.into_iter().map(|message| stamp.message(message)).collect(),
+        }
+    }
+
     /// Stamps presence; other messages stay as they are.
-    pub(crate) fn message(&self, message: Message) -> Message {
+    fn message(&self, message: Message) -> Message {
         match message {
             Message::Awareness(update) => Message::Awareness(self.update(&update)),
             other => other,

@@ -10,6 +10,7 @@ use quire_sync_protocol::DocIdError;
 use serde::Serialize;
 
 use super::Response;
+use crate::doc::Counters;
 
 /// Why a request is not answered as asked. The text says what to do, and nothing of the inside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,6 +130,18 @@ pub(crate) enum Refusal {
     NoRight,
     /// A bound on connections is reached.
     Bound,
+}
+
+impl Refusal {
+    /// Counts one more.
+    pub(crate) fn count(self, counters: &Counters) {
+        let counter = match self {
+            Self::Unknown => &counters.refused_unknown,
+            Self::NoRight => &counters.refused_rights,
+            Self::Bound => &counters.refused_bounds,
+        };
+        Counters::add(counter, 1);
+    }
 }
 
 /// How long clients are asked to wait before they try again, where that may help.

@@ -37,6 +37,8 @@ pub(crate) enum Close {
     Reset(String),
     /// 4408: a Hocuspocus connection without a document, for too long.
     NoToken,
+    /// 4408: a Hocuspocus connection without a document, when there were too many of them.
+    NoPlace,
     /// 1011: what is stored of the document is damaged; an operator has to look at it. Said to one document.
     Damaged,
     /// 4401: nobody is known by what the client shows. Another token helps, coming back does not.
@@ -67,7 +69,7 @@ impl Close {
             Self::Rebuilding | Self::Quarantined | Self::Damaged => 1011,
             Self::Restart => 1012,
             Self::Reset(_) => 4205,
-            Self::NoToken => 4408,
+            Self::NoToken | Self::NoPlace => 4408,
             Self::Unauthorized | Self::Expired | Self::Revoked => 4401,
             Self::Forbidden => 4403,
             Self::Deleted => 4404,
@@ -81,6 +83,7 @@ impl Close {
             Self::Silent(limit) => format!("nothing was received for {} s", limit.as_secs()).into(),
             Self::Malformed(what) | Self::TooBig(what) | Self::Reset(what) => what.clone().into(),
             Self::NoToken => "no document was opened in time".into(),
+            Self::NoPlace => "too many others have no document open either".into(),
             Self::Damaged => "the document cannot be loaded".into(),
             Self::Text => "messages are binary, a text frame was received".into(),
             Self::Rebuilding => "the document is being reloaded, come back".into(),
@@ -98,7 +101,7 @@ impl Close {
     /// Whether the client would be refused again with the same document.
     pub(super) fn is_likely_to_repeat(&self) -> bool {
         match self {
-            Self::TooBig(_) | Self::DeadEpoch => true,
+            Self::TooBig(_) | Self::DeadEpoch | Self::NoPlace => true,
             Self::Silent(_)
             | Self::Malformed(_)
             | Self::Text
@@ -135,7 +138,7 @@ impl Close {
         match self {
             Self::Silent(_) => ApiError::LostSession,
             Self::Malformed(what) | Self::Reset(what) => ApiError::Malformed(what.clone()),
-            Self::Text | Self::NoToken => ApiError::Malformed(self.reason().into()),
+            Self::Text | Self::NoToken | Self::NoPlace => ApiError::Malformed(self.reason().into()),
             Self::TooBig(what) => ApiError::TooLarge(what.clone()),
             Self::Rebuilding | Self::Quarantined | Self::Damaged => ApiError::Unavailable,
             Self::Restart => ApiError::Restarting,
@@ -196,6 +199,7 @@ mod tests {
             Close::Restart,
             Close::Reset("x".into()),
             Close::NoToken,
+            Close::NoPlace,
             Close::Damaged,
             Close::Unauthorized,
             Close::Expired,
@@ -206,7 +210,7 @@ mod tests {
         ];
         for close in all {
             assert!(manual.contains(&format!("\n| {} |", close.code())), "{close:?}");
-            let is_for_hocuspocus = matches!(close, Close::NoToken);
+            let is_for_hocuspocus = matches!(close, Close::NoToken | Close::NoPlace);
             let is_for_good = close.is_for_good() || is_for_hocuspocus;
             assert_eq!((4400..4500).contains(&close.code()), is_for_good, "{close:?}");
         }

@@ -229,6 +229,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Text
             | Close::Reset(_)
             | Close::NoToken
+            | Close::NoPlace
             | Close::Damaged
             | Close::Unauthorized
             | Close::Expired

@@ -32,7 +32,7 @@ use super::rate::Rates;
 use super::socket::Socket;
 use super::ward::{Client, Ward};
 use super::ws::{self, End};
-use crate::accept::{Held, Line, Peer, Wire};
+use crate::accept::{Held, Line, Peer, Strangers, Wire};
 use crate::auth::{Caller, Gate, Pass, Permit, Right, token_of_subprotocol};
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
@@ -83,6 +83,7 @@ pub(super) struct Shared {
     refuse: Refuse,
     /// One permit for each connection that may be accepted only to be refused.
     turned_away: Arc<Semaphore>,
+    strangers: Strangers,
     /// Where connections live after their handshake.
     pub(super) tasks: Tasks,
     pub(super) stop: CancellationToken,
@@ -115,6 +116,7 @@ impl Upgrades {
         directory: Directory,
         gate: Gate,
         settings: Settings,
+        strangers: Strangers,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> Self {
@@ -129,6 +131,7 @@ impl Upgrades {
             rates: settings.rates,
             refuse: settings.refuse,
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            strangers,
             tasks,
             stop,
         };
@@ -210,6 +213,9 @@ impl Upgrades {
             gate: shared.gate.clone(),
             limits: shared.limits.clone(),
             keepalive: shared.keepalive,
+            quotas: shared.quotas.clone(),
+            rates: shared.rates,
+            strangers: shared.strangers.clone(),
             stop: shared.stop.clone(),
         });
         self.shared.tasks.spawn(connect_many(upgrade, host, returner, shared, slot));

@@ -35,10 +35,7 @@ pub(super) struct Ward {
 impl Ward {
     /// What a client sent, with what it says of itself put right.
     pub(super) fn stamped(&self, messages: Vec<Message>) -> Vec<Message> {
-        match &self.stamp {
-            None => messages,
-            Some(stamp) => messages.into_iter().map(|message| stamp.message(message)).collect(),
-        }
+        Stamp::all(self.stamp.as_ref(), messages)
     }
 
     /// Carries out what became of the pass; gives why the connection is to be closed, if it is.

@@ -113,8 +113,13 @@ impl Editor {
 
     /// Connects, or gives the refusal.
     pub(crate) async fn try_connect(address: SocketAddr, path: &str) -> Result<Self, Answer> {
+        Self::request(address, &handshake(path)).await
+    }
+
+    /// Connects with this handshake, or gives the refusal.
+    pub(crate) async fn request(address: SocketAddr, handshake: &str) -> Result<Self, Answer> {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(handshake(path).as_bytes()).await.unwrap();
+        stream.write_all(handshake.as_bytes()).await.unwrap();
         let answer = within("the handshake", answer(&mut stream)).await.unwrap();
         if answer.status != 101 {
             return Err(answer);

@@ -43,7 +43,7 @@ pub(super) fn edit(to: &str, client: u8, text: &str) -> Bytes {
 }
 
 /// The next frame for a document. A ping may come whenever there was silence.
-async fn next(editor: &mut Editor) -> (String, Body) {
+pub(super) async fn next(editor: &mut Editor) -> (String, Body) {
     loop {
         match hocuspocus::decode(&editor.receive().await, &Limits::default()).unwrap() {
             Frame::Document { address, body } => return (address.to_string(), body.unwrap()),

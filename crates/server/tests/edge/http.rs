@@ -71,7 +71,8 @@ async fn the_page_and_its_files_are_served() {
     let server = Running::new().await;
     let page = get(server.address, "/").await;
     assert_eq!((page.status, page.header("cache-control")), (200, Some("no-cache")));
-    assert!(page.header("content-security-policy").unwrap().contains("script-src 'self';"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'self' 'sha256-") && !policy.contains("unsafe"), "{policy}");
     let tag = page.header("etag").unwrap();
     let again = format!("GET / HTTP/1.1\r\nHost: test\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n");
     assert_eq!(exchange(server.address, again).await.status, 304);

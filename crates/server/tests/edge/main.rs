@@ -18,6 +18,7 @@ mod doors;
 mod frames;
 mod handshake;
 mod hocuspocus;
+mod hocuspocus_access;
 mod http;
 mod keys;
 mod limits;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use quire_sync_protocol::Message;
+use quire_sync_protocol::wire::hocuspocus::Body;
 use serde_json::json;
 
 use super::client::{Editor, exchange, get, handshake, insertion};
@@ -65,8 +67,15 @@ async fn no_secret_is_printed_or_answered_whatever_happens() {
             assert_eq!(refused.status, 401, "{token}");
             answers.push(refused.head + &refused.body);
         }
+        // Within a Hocuspocus connection, with presence and an application's message that wait for it.
+        let mut client = Editor::connect(address, "/").await;
+        let body = |body| super::hocuspocus::frame("a", body);
+        client.send(body(Body::Message(Message::Stateless("SECRET-STATELESS".into())))).await;
+        client.send(body(Body::Token { token: token.as_str().into(), version: None })).await;
+        answers.push(String::from_utf8_lossy(&client.receive().await).into_owned());
         secrets.push(token.clone());
     }
+    secrets.push("SECRET-STATELESS".to_owned());
     answers.push(get(address, "/readyz").await.body);
     process.end(0).await;
 

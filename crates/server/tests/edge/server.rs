@@ -49,6 +49,16 @@ impl Running {
         Self::with([]).await
     }
 
+    /// A ticket for whoever has this token.
+    pub(crate) async fn ticket(&self, token: &str) -> String {
+        let request = format!(
+            "POST /v1/tickets HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+        );
+        let answer = super::client::exchange(self.address, request).await;
+        let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        answer["ticket"].as_str().unwrap().to_owned()
+    }
+
     /// Stops it and waits for its end.
     pub(crate) async fn stop(self) {
         self.shutdown.begin();

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::super::close::Close;
-use super::host::{Denial, Granted, Opened};
+use super::super::quota::Counted;
+use super::host::{Denial, Entry, Granted, Opened, Shown};
 use super::places::{Key, Open, State};
 use super::{Changed, Connection};
-use crate::auth::{Pass, PassEvent};
-use crate::doc::{Seat, SeatClosed};
+use crate::auth::{Pass, PassEvent, Stamp};
+use crate::doc::{Counters, Seat, SeatClosed};
 
 /// Refusals of one connection that are logged.
 const LOGGED: u32 = 5;
@@ -74,7 +75,7 @@ impl Connection {
                 self.deliver(key);
             }
             State::Outside { refused: false } | State::Closed { .. } if begins => {
-                self.take_token(key, Token::default());
+                self.start_opening(key, Shown::Token(Token::default()), Token::default(), None);
                 self.places.wait(key, message);
             }
             State::Outside { .. } => self.places.wait(key, message),
@@ -91,7 +92,9 @@ impl Connection {
         let Some(place) = self.places.get_mut(key) else { return };
         let address = place.address.clone();
         match &mut place.state {
-            State::Outside { .. } | State::Closed { .. } => self.start_opening(key, token, None),
+            State::Outside { .. } | State::Closed { .. } => {
+                self.start_opening(key, Shown::Token(token.clone()), token, None);
+            }
             State::Opening { token: known, next, .. } => {
                 if *known != token {
                     *next = Some(token);
@@ -104,17 +107,17 @@ impl Connection {
                 }
                 open.checking = true;
                 open.token.clone_from(&token);
-                let checking = Arc::clone(&self.host).check(address, token, open.left.clone(), open.granted);
+                let checking = Arc::clone(&self.host).check(address, token, open.left.clone());
                 self.openings.push(async move { (key, checking.await) }.boxed());
             }
         }
     }
 
-    fn start_opening(&mut self, key: Key, token: Token, before: Option<Access>) {
+    fn start_opening(&mut self, key: Key, shown: Shown, token: Token, before: Option<Access>) {
         let Some(place) = self.places.get_mut(key) else { return };
         let (address, left) = (place.address.clone(), CancellationToken::new());
-        self.places.set(key, State::Opening { token: token.clone(), next: None, left: left.clone(), before });
-        let opening = Arc::clone(&self.host).open(address, token, left);
+        self.places.set(key, State::Opening { token, next: None, left: left.clone(), before });
+        let opening = Arc::clone(&self.host).open(address, shown, left);
         self.openings.push(async move { (key, opening.await) }.boxed());
     }
 
@@ -122,13 +125,14 @@ impl Connection {
         let Some(place) = self.places.get_mut(key) else { return };
         let address = place.address.clone();
         match opened {
-            Opened::Seated(seat, granted, pass) => self.seated(key, &address, seat, granted, pass),
-            Opened::Checked(granted, pass) => self.checked(key, &address, granted, pass),
+            Opened::Seated(seat, entry, counted) => self.seated(key, &address, seat, entry, counted),
+            Opened::Checked(entry) => self.checked(key, &address, entry),
+            Opened::Unchecked => self.unchecked(key),
             Opened::Refused(denial) => match &mut place.state {
                 State::Opening { next: Some(_), .. } => {
                     let outside = State::Outside { refused: true };
                     if let Some(State::Opening { next: Some(next), .. }) = self.places.set(key, outside) {
-                        self.start_opening(key, next, None);
+                        self.start_opening(key, Shown::Token(next.clone()), next, None);
                     }
                 }
                 State::Opening { .. } => {
@@ -138,6 +142,7 @@ impl Connection {
                     self.refuse(&address, &denial);
                 }
                 State::Open(_) => {
+                    denial.kind.count(self.host.directory.counters());
                     self.note_refusal(&address, &denial.why);
                     self.close_place(key, &Close::Unauthorized);
                 }
@@ -148,25 +153,29 @@ impl Connection {
         }
     }
 
-    fn seated(&mut self, key: Key, address: &Address, seat: Seat, granted: Granted, pass: Pass) {
+    fn seated(&mut self, key: Key, address: &Address, seat: Seat, entry: Entry, counted: Counted) {
         let Some(place) = self.places.get_mut(key) else { return };
         let State::Opening { token, next, left, before } = &mut place.state else { return };
         debug!(session = %seat.session(), peer = %self.host.caller.peer, doc = address.document(), "an editor is connected");
         let (seat, left, before) = (Arc::new(seat), left.clone(), *before);
         let (token, next) = (token.clone(), next.take());
         let held = left.child_token();
+        let Entry { granted, permit, pass, stamp } = entry;
         let open = Open {
             held: held.clone(),
             seat: Arc::clone(&seat),
             granted,
+            permit,
+            stamp,
             asks: granted.until.map(ask_before),
             token,
             checking: false,
             next: None,
             delivering: false,
             left: left.clone(),
+            counted,
         };
-        self.places.set(key, State::Open(open));
+        self.places.set(key, State::Open(Box::new(open)));
         self.opened += 1;
         if before != Some(granted.access) {
             self.tell(address, Body::Authenticated(granted.access));
@@ -185,16 +194,19 @@ impl Connection {
         }
     }
 
-    fn checked(&mut self, key: Key, address: &Address, granted: Granted, pass: Option<Pass>) {
+    fn checked(&mut self, key: Key, address: &Address, entry: Entry) {
         let Some(place) = self.places.get_mut(key) else { return };
         let State::Open(open) = &mut place.state else { return };
-        open.checking = false;
-        let next = open.next.take();
-        let renewed = pass.map(|pass| {
-            open.held.cancel();
-            open.held = open.left.child_token();
-            (pass, open.held.clone())
-        });
+        let Entry { granted, permit, pass, stamp } = entry;
+        if open.permit.identity().subject != permit.identity().subject {
+            // Somebody else takes over: a session, and the counts, are one user's.
+            open.permit = permit;
+            return self.open_again(key);
+        }
+        open.held.cancel();
+        open.held = open.left.child_token();
+        let held = open.held.clone();
+        (open.permit, open.stamp) = (permit, stamp);
         let before = std::mem::replace(&mut open.granted, granted);
         if before.expires != granted.expires {
             open.asks = granted.until.map(ask_before);
@@ -205,10 +217,16 @@ impl Connection {
         if before.access != granted.access {
             self.tell(address, Body::Authenticated(granted.access));
         }
-        if let Some((pass, held)) = renewed {
-            self.watch(key, pass, held);
-        }
-        if let Some(next) = next {
+        self.watch(key, pass, held);
+        self.unchecked(key);
+    }
+
+    /// No token is looked at any more; the next is, if one has come.
+    fn unchecked(&mut self, key: Key) {
+        let Some(place) = self.places.get_mut(key) else { return };
+        let State::Open(open) = &mut place.state else { return };
+        open.checking = false;
+        if let Some(next) = open.next.take() {
             self.take_token(key, next);
         }
     }
@@ -242,7 +260,10 @@ impl Connection {
             PassEvent::Expiring => self.watch(key, pass, held),
             // The end of a token is not waited for here: see `token_ends`.
             PassEvent::Expired => {}
-            PassEvent::Revoked => self.close_place(key, &Close::Revoked),
+            PassEvent::Revoked => {
+                Counters::add(&self.host.directory.counters().revoked, 1);
+                self.close_place(key, &Close::Revoked);
+            }
         }
     }
 
@@ -250,6 +271,7 @@ impl Connection {
     pub(super) fn token_ends(&mut self, key: Key, now: Instant) -> Option<Close> {
         let State::Open(open) = &mut self.places.get_mut(key)?.state else { return None };
         if open.granted.until.is_some_and(|until| until <= now) {
+            Counters::add(&self.host.directory.counters().expired, 1);
             // Providers of version 2 know no request for a token. They bring another when they come back.
             if !self.knows_version() && self.places.inside() == 1 {
                 return Some(Close::Reset("the token has ended, come back with another".into()));
@@ -290,9 +312,9 @@ impl Connection {
         if open.delivering {
             return;
         }
-        let seat = Arc::clone(&open.seat);
+        let (seat, stamp) = (Arc::clone(&open.seat), open.stamp.clone());
         open.delivering = true;
-        let messages = self.places.take_waiting(key);
+        let messages = Stamp::all(stamp.as_ref(), self.places.take_waiting(key));
         self.deliveries.push(async move { (key, seat.deliver(messages).await) }.boxed());
     }
 
@@ -310,14 +332,18 @@ impl Connection {
         }
     }
 
-    /// The document met an error of ours and was loaded anew. The client need not know.
+    /// The document met an error of ours and was loaded anew, or the client is somebody else. It need not know.
     pub(super) fn open_again(&mut self, key: Key) {
         let Some(key) = self.places.renew(key) else { return };
         let Some(place) = self.places.get_mut(key) else { return };
-        if let State::Open(open) = &place.state {
+        if let State::Open(open) = &mut place.state {
             open.left.cancel();
-            let (token, access) = (open.token.clone(), open.granted.access);
-            self.start_opening(key, token, Some(access));
+            let (permit, token, access) = (open.permit.clone(), open.token.clone(), open.granted.access);
+            let next = open.next.take();
+            self.start_opening(key, Shown::Permit(permit), token, Some(access));
+            if let Some(next) = next {
+                self.take_token(key, next);
+            }
         }
     }
 
@@ -336,8 +362,11 @@ impl Connection {
     fn part(&mut self, key: Key, state: State, waiting: Vec<Message>) {
         match state {
             State::Opening { left, .. } => left.cancel(),
-            State::Open(Open { seat, left, delivering, .. }) => {
+            State::Open(open) => {
+                let Open { seat, stamp, left, delivering, counted, .. } = *open;
                 left.cancel();
+                drop(counted);
+                let waiting = Stamp::all(stamp.as_ref(), waiting);
                 if delivering {
                     self.parting.insert(key, (seat, waiting));
                 } else {
@@ -386,6 +415,7 @@ impl Connection {
     }
 
     fn refuse(&mut self, address: &Address, denial: &Denial) {
+        denial.kind.count(self.host.directory.counters());
         self.note_refusal(address, &denial.why);
         self.tell(address, Body::Refused(denial.code.into()));
     }

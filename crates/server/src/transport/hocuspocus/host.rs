@@ -1,20 +1,24 @@
 //! Opening documents for a connection.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use quire_sync_protocol::wire::hocuspocus::{Address, Token};
-use quire_sync_protocol::{Access, Dialect, DocId, Limits, SessionSetup};
+use quire_sync_protocol::{Access, Dialect, DocId, Limits};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::super::close::Close;
 use super::super::life::Keepalive;
-use crate::auth::{self, Caller, Gate, Pass, Right};
+use super::super::quota::{Comes, Counted, Quotas};
+use super::super::rate::Rates;
+use crate::accept::Strangers;
+use crate::auth::{self, Caller, Gate, Pass, Permit, Right, Stamp};
 use crate::doc::{Directory, JoinError, OpenError, Seat};
-use crate::http::ApiError;
+use crate::http::{ApiError, Refusal};
 
 /// How long a document may take to be opened in one attempt.
 const OPEN_WAIT: Duration = Duration::from_secs(20);
@@ -34,22 +38,48 @@ pub(in crate::transport) struct Host {
     pub(in crate::transport) gate: Gate,
     pub(in crate::transport) limits: Limits,
     pub(in crate::transport) keepalive: Keepalive,
+    pub(in crate::transport) quotas: Quotas,
+    pub(in crate::transport) rates: Rates,
+    /// Where a connection counts that has no document open.
+    pub(in crate::transport) strangers: Strangers,
     pub(in crate::transport) stop: CancellationToken,
+}
+
+/// By what a document is to be opened.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// A token, which is to be looked at.
+    Token(Token),
+    /// What a token has opened before: it may have been a ticket, which opens once.
+    Permit(Permit),
 }
 
 /// How the opening of a document ended.
 #[derive(Debug)]
 pub(super) enum Opened {
-    /// The client takes part.
-    Seated(Seat, Granted, Pass),
-    /// It may; it takes part already. With the pass that counts from now on, if it is another.
-    Checked(Granted, Option<Pass>),
+    /// The client takes part, and counts.
+    Seated(Seat, Entry, Counted),
+    /// It may; it takes part already. What counts from now on.
+    Checked(Entry),
+    /// Nobody can say at present whether it may go on; so it does.
+    Unchecked,
     /// It may not.
     Refused(Denial),
     /// Nobody can, until an operator has looked at it.
     Closed(Close),
     /// The client has left meanwhile.
     Left,
+}
+
+/// With what a client takes part.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) granted: Granted,
+    pub(super) permit: Permit,
+    /// What becomes of the permit.
+    pub(super) pass: Pass,
+    /// What is written into its presence.
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// What a token gives.
@@ -71,17 +101,25 @@ pub(super) struct Denial {
     pub(super) code: &'static str,
     /// For the log.
     pub(super) why: Cow<'static, str>,
+    /// For the counters.
+    pub(super) kind: Refusal,
 }
 
 impl Denial {
     /// What Hocuspocus says when a token does not open a document.
     pub(super) fn permission(why: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: "permission-denied", why: why.into() }
+        Self { code: "permission-denied", why: why.into(), kind: Refusal::NoRight }
     }
 
     /// The connection has as many documents as it may have.
     pub(super) fn too_many() -> Self {
-        Self { code: "too-many-documents", why: "the connection has too many documents".into() }
+        let why = "the connection has too many documents".into();
+        Self { code: "too-many-documents", why, kind: Refusal::Bound }
+    }
+
+    /// There is no document of this name.
+    fn bad_name(why: impl fmt::Display) -> Self {
+        Self { code: "bad-document-name", why: why.to_string().into(), kind: Refusal::NoRight }
     }
 }
 
@@ -93,19 +131,39 @@ enum Failed {
     Passing,
 }
 
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        match &error {
+            // The client waits within the connection, where it costs least.
+            ApiError::CannotAuthorize(_) | ApiError::TooOften => Self::Passing,
+            ApiError::TooManyOf(_) => Self::Denied(Denial {
+                code: "too-many-connections",
+                why: error.for_log().into_owned().into(),
+                kind: Refusal::Bound,
+            }),
+            other => Self::Denied(Denial {
+                kind: other.refusal().unwrap_or(Refusal::NoRight),
+                ..Denial::permission(other.for_log().into_owned())
+            }),
+        }
+    }
+}
+
 impl Host {
-    /// Looks at a token, opens the document and takes part. What fails and may pass is tried again, since the client, which
-    /// waits, would not do so by itself. Ends early when the client has `left`.
+    /// Finds out what the client may, opens the document and takes part. What fails and may pass is tried again, since the
+    /// client, which waits, would not do so by itself. Ends early when the client has `left`.
     pub(super) async fn open(
         self: Arc<Self>,
         address: Address,
-        token: Token,
+        shown: Shown,
         left: CancellationToken,
     ) -> Opened {
         let opening = async {
             let mut pause = FIRST_PAUSE;
+            // Looked at once: a ticket is used up by that.
+            let mut shown = shown;
             loop {
-                match timeout(OPEN_WAIT, self.try_open(&address, &token)).await {
+                match timeout(OPEN_WAIT, self.try_open(&address, &mut shown)).await {
                     Ok(Ok(opened)) => return opened,
                     Ok(Err(Failed::Denied(denial))) => return Opened::Refused(denial),
                     Ok(Err(Failed::Passing)) => {}
@@ -125,20 +183,35 @@ impl Host {
         address: Address,
         token: Token,
         left: CancellationToken,
-        before: Granted,
     ) -> Opened {
         let checking = async {
-            match self.admit(&address, &token).await {
-                Ok((_, _, granted, pass)) => Opened::Checked(granted, Some(pass)),
+            let admitted = async {
+                let doc = name(&address)?;
+                let permit = self.permit(&doc, &token).await?;
+                Ok(self.entry(&doc, permit))
+            };
+            match admitted.await {
+                Ok(entry) => Opened::Checked(entry),
                 Err(Failed::Denied(denial)) => Opened::Refused(denial),
-                Err(Failed::Passing) => Opened::Checked(before, None),
+                Err(Failed::Passing) => Opened::Unchecked,
             }
         };
         left.run_until_cancelled(checking).await.unwrap_or(Opened::Left)
     }
 
-    async fn try_open(&self, address: &Address, token: &Token) -> Result<Opened, Failed> {
-        let (doc, setup, granted, pass) = self.admit(address, token).await?;
+    async fn try_open(&self, address: &Address, shown: &mut Shown) -> Result<Opened, Failed> {
+        let doc = name(address)?;
+        let permit = match shown {
+            Shown::Token(token) => self.permit(&doc, token).await?,
+            Shown::Permit(permit) => self.gate.again(permit, &doc)?,
+        };
+        *shown = Shown::Permit(permit.clone());
+        let user = permit.identity().subject.as_ref();
+        let counted = self.quotas.enter(self.caller.peer.ip(), user, Some(&doc), Comes::Anew, Instant::now());
+        if matches!(counted, Err(ApiError::TooOften)) {
+            Refusal::Bound.count(self.directory.counters());
+        }
+        let counted = counted?;
         let handle = match self.directory.open(&doc).await {
             Ok(handle) => handle,
             Err(OpenError::Draining) => return std::future::pending().await,
@@ -153,8 +226,8 @@ impl Host {
             Err(OpenError::Quarantined) => return Ok(Opened::Closed(Close::Quarantined)),
             Err(OpenError::Deleted) => return Ok(Opened::Closed(Close::Deleted)),
         };
-        match handle.join(setup).await {
-            Ok(seat) => Ok(Opened::Seated(seat, granted, pass)),
+        match handle.join(permit.setup(Dialect::Hocuspocus(address.clone()))).await {
+            Ok(seat) => Ok(Opened::Seated(seat, self.entry(&doc, permit), counted)),
             Err(JoinError::Draining) => std::future::pending().await,
             Err(JoinError::Rebuilding) => Err(Failed::Passing),
             Err(JoinError::Quarantined) => Ok(Opened::Closed(Close::Quarantined)),
@@ -163,35 +236,33 @@ impl Host {
         }
     }
 
-    /// What a token opens at an address. Without one, what the request for the connection showed counts.
-    async fn admit(
-        &self,
-        address: &Address,
-        token: &Token,
-    ) -> Result<(DocId, SessionSetup, Granted, Pass), Failed> {
-        let doc = DocId::new(address.document()).map_err(|error| {
-            Failed::Denied(Denial { code: "bad-document-name", why: error.to_string().into() })
-        })?;
+    /// What a token opens. Without one, what the request for the connection showed counts.
+    async fn permit(&self, doc: &DocId, token: &Token) -> Result<Permit, Failed> {
         let caller = match auth::Token::new(token.reveal()) {
             Some(token) => Cow::Owned(self.caller.with_token(Some(token))),
             None => Cow::Borrowed(&self.caller),
         };
-        match self.gate.check(&caller, &doc, Right::Read).await {
-            Ok(permit) => {
-                let setup = permit.setup(Dialect::Hocuspocus(address.clone()));
-                let expires = permit.identity().expires;
-                let until = expires.map(|expires| {
-                    Instant::now() + expires.duration_since(SystemTime::now()).unwrap_or_default()
-                });
-                let granted = Granted { access: setup.access, presence: setup.presence, until, expires };
-                let pass = self.gate.enter(&permit, &doc);
-                Ok((doc, setup, granted, pass))
-            }
-            Err(error @ ApiError::CannotAuthorize(_)) => {
-                warn!(%doc, "a token cannot be looked at: {}", error.for_log());
-                Err(Failed::Passing)
-            }
-            Err(error) => Err(Failed::Denied(Denial::permission(error.for_log().into_owned()))),
+        let permit = self.gate.check(&caller, doc, Right::Read).await;
+        if let Err(error @ ApiError::CannotAuthorize(_)) = &permit {
+            warn!(%doc, "a token cannot be looked at: {}", error.for_log());
+        }
+        Ok(permit?)
+    }
+
+    fn entry(&self, doc: &DocId, permit: Permit) -> Entry {
+        let expires = permit.identity().expires;
+        let until = expires
+            .map(|expires| Instant::now() + expires.duration_since(SystemTime::now()).unwrap_or_default());
+        let rights = permit.rights();
+        Entry {
+            granted: Granted { access: rights.right.access(), presence: rights.presence, until, expires },
+            pass: self.gate.enter(&permit, doc),
+            stamp: self.gate.stamp(permit.identity()),
+            permit,
         }
     }
+}
+
+fn name(address: &Address) -> Result<DocId, Failed> {
+    DocId::new(address.document()).map_err(|error| Failed::Denied(Denial::bad_name(error)))
 }

@@ -32,11 +32,12 @@ use tracing::{debug, info};
 
 use super::close::Close;
 use super::life::{Keepalive, Life};
+use super::rate::Meter;
 use super::socket::{Event as SocketEvent, Socket};
 use super::ws::End;
-use crate::accept::Activity;
+use crate::accept::{Activity, Stranger};
 use crate::auth::{Pass, PassEvent};
-use crate::doc::{CloseReason, Outgoing, Seat, SeatClosed};
+use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed};
 pub(super) use host::Host;
 use host::Opened;
 use places::{Key, Places};
@@ -57,7 +58,17 @@ enum Event {
     Pass(Changed),
     /// A client has left a document, or does not wait for it any more.
     Left,
+    /// Others without a document have come, and this one has been there for longest.
+    NoPlace,
     Tick,
+}
+
+/// Waits until a stranger has to go. Cancel safe.
+async fn must_go(stranger: Option<&Stranger>) {
+    match stranger {
+        Some(stranger) => stranger.must_go().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Carries frames between a socket and the documents they are for until the connection ends. Leaves all documents at the
@@ -100,6 +111,8 @@ struct Connection {
     /// The document whose frames are being written.
     writing: Option<Key>,
     patience: Patience,
+    /// Its place among those of whom nobody knows who they are, while it has no document open.
+    stranger: Option<Arc<Stranger>>,
     /// Every client that has shown itself has told its version, as providers do since 4: so they know all messages.
     told_version: Option<bool>,
     /// Documents opened so far, for the log.
@@ -134,6 +147,7 @@ impl Connection {
     fn new(host: Arc<Host>) -> Self {
         Self {
             patience: Patience { keepalive: host.keepalive, idle: Some((Instant::now(), false)) },
+            stranger: Some(host.strangers.enter()),
             host,
             places: Places::default(),
             replies: VecDeque::new(),
@@ -158,14 +172,17 @@ impl Connection {
     ) -> End {
         let host = Arc::clone(&self.host);
         let mut life = Life::new(host.keepalive);
+        let mut meter = Meter::new(host.rates, Instant::now());
+        // Set while the client is ahead of its rate.
+        let mut ahead = None;
         loop {
             if !socket.is_writing() && !self.replies.is_empty() {
                 socket.send(self.replies.drain(..));
                 self.reply_bytes = 0;
                 life.said = Instant::now();
             }
-            let reading = self.places.have_room() && self.reply_bytes <= REPLIES;
-            let wake = [self.patience.until(), self.places.wake()]
+            let reading = self.places.have_room() && self.reply_bytes <= REPLIES && ahead.is_none();
+            let wake = [self.patience.until(), self.places.wake(), ahead]
                 .into_iter()
                 .flatten()
                 .fold(life.tick, Instant::min);
@@ -179,11 +196,17 @@ impl Connection {
                 Some(changed) = self.passes.next(), if !self.passes.is_empty() => {
                     changed.map_or(Event::Left, Event::Pass)
                 }
+                () = must_go(self.stranger.as_deref()) => Event::NoPlace,
                 () = sleep_until(wake) => Event::Tick,
             };
             match event {
                 Event::Stop => return End::Closed(Close::Restart),
+                Event::NoPlace => return End::Closed(Close::NoPlace),
                 Event::Socket(SocketEvent::Message(bytes)) => {
+                    ahead = meter.note(bytes.len(), Instant::now());
+                    if ahead.is_some() {
+                        Counters::add(&host.directory.counters().throttled, 1);
+                    }
                     match hocuspocus::decode(&bytes, &host.limits) {
                         Ok(Frame::Ping) => self.reply(&Frame::Pong),
                         Ok(Frame::Pong) => {}
@@ -228,6 +251,10 @@ impl Connection {
                 Event::Left => {}
                 Event::Tick => {
                     let now = Instant::now();
+                    if ahead.is_some_and(|ahead| ahead <= now) {
+                        ahead = None;
+                        life.not_listened_until(now);
+                    }
                     if self.patience.until().is_some_and(|until| until <= now) {
                         return End::Closed(Close::NoToken);
                     }
@@ -273,12 +300,18 @@ impl Connection {
                 | Event::Socket(_)
                 | Event::Outgoing(..)
                 | Event::Pass(_)
+                | Event::NoPlace
                 | Event::Tick => {}
             }
         }
     }
 
     fn note_idleness(&mut self) {
+        if self.places.has_open() {
+            self.stranger = None;
+        } else if self.stranger.is_none() {
+            self.stranger = Some(self.host.strangers.enter());
+        }
         if !self.places.are_idle() {
             self.patience.idle = None;
         } else if self.patience.idle.is_none() {

@@ -8,7 +8,9 @@ use quire_sync_protocol::{Access, Message};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::quota::Counted;
 use super::host::Granted;
+use crate::auth::{Permit, Stamp};
 use crate::doc::{Seat, message_bytes};
 
 /// Documents of one connection, those that are refused included.
@@ -46,7 +48,7 @@ pub(super) enum State {
         before: Option<Access>,
     },
     /// The client takes part.
-    Open(Open),
+    Open(Box<Open>),
     /// It was closed to the client, which does not come back by itself.
     Closed {
         /// The client has gone on sending, and was told that it is closed.
@@ -59,9 +61,11 @@ pub(super) enum State {
 pub(super) struct Open {
     pub(super) seat: Arc<Seat>,
     pub(super) granted: Granted,
+    pub(super) permit: Permit,
+    pub(super) stamp: Option<Stamp>,
     /// When the client is asked for another token, unless it has been.
     pub(super) asks: Option<Instant>,
-    /// The token by which it was opened.
+    /// The token that counts.
     pub(super) token: Token,
     /// Another token is looked at.
     pub(super) checking: bool,
@@ -73,6 +77,7 @@ pub(super) struct Open {
     pub(super) held: CancellationToken,
     /// Cancelled when the client leaves.
     pub(super) left: CancellationToken,
+    pub(super) counted: Counted,
 }
 
 /// One document of the connection.
@@ -105,6 +110,11 @@ impl Places {
     /// Whether no document is opening or open.
     pub(super) fn are_idle(&self) -> bool {
         !self.all.values().any(Place::is_inside)
+    }
+
+    /// Whether a document is open, so that it is known who the client is.
+    pub(super) fn has_open(&self) -> bool {
+        self.all.values().any(|place| matches!(place.state, State::Open(_)))
     }
 
     /// How many documents are opening or open.
