@@ -82,6 +82,11 @@ histories count="5000":
     cargo build --package quire-server
     cd tests/interop && QUIRE_HISTORIES={{ count }} node --test --test-timeout=7200000 histories.test.mjs
 
+# Random histories of real yjs while they are watched: all JSON Patches together give what yjs holds
+watched count="500":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_WATCHED={{ count }} node --test --test-timeout=7200000 watch-histories.test.mjs
+
 # Real clients write, the server is killed at random moments, nothing confirmed may be missing: just crash 1000 sled
 crash rounds="100" store="redb":
     cargo build --package quire-server

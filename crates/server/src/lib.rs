@@ -33,3 +33,4 @@ mod stream;
 mod tasks;
 mod telemetry;
 mod transport;
+mod watch;

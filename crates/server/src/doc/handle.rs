@@ -9,7 +9,7 @@ use quire_sync_protocol::{Access, Message, SessionId, SessionSetup, StateVector,
 use tokio::sync::oneshot;
 
 use super::error::{ChangeError, JoinError, SeatClosed};
-use super::mailbox::{Command, Mailbox, message_bytes};
+use super::mailbox::{Changes, Command, Mailbox, message_bytes};
 use crate::outbox::{Outbox, Outgoing};
 
 /// A document in memory. While a handle exists the document stays there.
@@ -66,6 +66,11 @@ impl DocHandle {
     /// Tells everybody in the document something that is not stored. `false` if there was too much of that of late.
     pub(crate) async fn broadcast(&self, text: Arc<str>) -> Result<bool, JoinError> {
         self.ask(|reply| Command::Broadcast { text, reply }).await.ok_or(JoinError::Rebuilding)
+    }
+
+    /// Tells of every change of the content from now on, whoever makes it. A room that ends ends it.
+    pub(crate) async fn changes(&self) -> Result<Changes, JoinError> {
+        self.ask(|reply| Command::Changes { reply }).await.ok_or(JoinError::Rebuilding)
     }
 
     /// Tells that the document is stored, be it empty.

@@ -14,6 +14,7 @@ mod metrics;
 mod notifications;
 mod pages;
 mod presence;
+mod watch;
 mod ysweet;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::doc::Directory;
 use crate::notify::Notifications;
 use crate::stream::{After, Listener};
 use crate::transport::{Audience, Comes, Upgrades};
+use crate::watch::Watches;
 
 /// An answer of the server.
 pub(crate) type Response = warp::reply::Response;
@@ -45,6 +47,7 @@ pub(crate) type Response = warp::reply::Response;
 pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
+    pub(crate) watches: Watches,
     pub(crate) gate: Gate,
     /// Where those who listen are counted.
     pub(crate) doors: Upgrades,
@@ -79,7 +82,7 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     let answers = answers.or(access::route(context)).unify().or(ysweet::route(context)).unify();
     let answers = answers.or(presence::route(context)).unify().or(notifications::route(context)).unify();
-    let answers = answers.or(broadcast::route(context)).unify();
+    let answers = answers.or(broadcast::route(context)).unify().or(watch::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -131,6 +134,7 @@ fn nothing() -> BoxedFilter<(Response,)> {
                     .or_else(|| presence::methods(path))
                     .or_else(|| notifications::methods(path))
                     .or_else(|| broadcast::methods(path))
+                    .or_else(|| watch::methods(path))
                     .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
