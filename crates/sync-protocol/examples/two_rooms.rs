@@ -54,7 +54,8 @@ fn outgoing(room: &mut Room) -> Vec<Bytes> {
             Output::Transmit { .. }
             | Output::Part { .. }
             | Output::Publish { .. }
-            | Output::Broadcast { .. } | Output::Presence(_)
+            | Output::Broadcast { .. }
+            | Output::Presence(_)
             | Output::Event(_) => {}
         }
     }

@@ -55,7 +55,10 @@ fn settle(room: &mut Room, peers: &mut [(SessionId, Peer)]) -> Result<(), Box<dy
                     }
                     room.handle_drained(to, Instant::now());
                 }
-                Output::Publish { .. } | Output::Broadcast { .. } | Output::Presence(_) | Output::Event(_) => {}
+                Output::Publish { .. }
+                | Output::Broadcast { .. }
+                | Output::Presence(_)
+                | Output::Event(_) => {}
             }
         }
         if quiet {

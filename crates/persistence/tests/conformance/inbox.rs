@@ -7,7 +7,9 @@ use bytes::Bytes;
 use quire_persistence::engine::{Batch, Engine, KeyRange};
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan};
 use quire_persistence::engines::{FaultyEngine, MemoryEngine};
-use quire_persistence::{Checked, DocumentStore, Inbox, Inboxes, LocalStore, Marks, Notification, Posting, UserId};
+use quire_persistence::{
+    Checked, DocumentStore, Inbox, Inboxes, LocalStore, Marks, Notification, Posting, UserId,
+};
 
 use crate::homes::Home;
 
@@ -88,7 +90,9 @@ pub(crate) fn a_repetition_is_known(home: &impl Home) {
     assert_eq!(post("l", "b", 2), (2, true));
     assert_eq!(post("k", "other", 2), (1, false));
     assert_eq!(bodies(&store, "ada", 0), ["1 a", "2 b"]);
-    assert!(store.post(&user("bob"), &Posting { key: Some("k".into()), ..posting("a") }, 2, TAG).unwrap().is_new);
+    assert!(
+        store.post(&user("bob"), &Posting { key: Some("k".into()), ..posting("a") }, 2, TAG).unwrap().is_new
+    );
     // Its key goes with it.
     assert_eq!(post("m", "c", 2), (3, true));
     assert_eq!(post("k", "again", 2), (4, true));

@@ -131,7 +131,13 @@ mod tests {
         let token = make_token(&access("one"), claims(), now).unwrap();
         let explained = explain_token(&access("one"), &token, now);
         assert!(explained.holds, "{}", explained.text);
-        for part in ["HS256", "\"sub\": \"ada\"", "accepted: for ada, for another", "write on team/*", "posts notifications"] {
+        for part in [
+            "HS256",
+            "\"sub\": \"ada\"",
+            "accepted: for ada, for another",
+            "write on team/*",
+            "posts notifications",
+        ] {
             assert!(explained.text.contains(part), "{}", explained.text);
         }
         let wrong = explain_token(&access("two"), &token, now);

@@ -65,6 +65,7 @@ impl Desk {
             // A task that is gone waits for nothing.
             let _ = report.send(match written {
                 Written::Durable(durable) => Command::Durable(durable),
+                Written::Failed => Command::Unstored,
                 Written::Outdated(epoch) => Command::Outdated(epoch),
             });
         });
@@ -137,6 +138,7 @@ impl Desk {
             | Command::Made
             | Command::Delete { .. }
             | Command::Durable(_)
+            | Command::Unstored
             | Command::Outdated(_) => 0,
         };
         batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
@@ -234,6 +236,7 @@ impl Desk {
                 self.ledger.settle(durable);
                 room.handle_stored(durable.ticket, now);
             }
+            Command::Unstored => room.handle_unstored(),
             Command::Outdated(epoch) => self.ledger.outdated(epoch),
         }
     }
@@ -337,6 +340,7 @@ impl Desk {
             | Command::Rights { .. }
             | Command::Leave { .. }
             | Command::Broadcast { .. }
+            | Command::Unstored
             | Command::Made => {}
         }
     }
@@ -360,6 +364,7 @@ impl Desk {
             Command::Snapshot { .. }
             | Command::Deliver { .. }
             | Command::Broadcast { .. }
+            | Command::Unstored
             | Command::Made
             | Command::Written { .. }
             | Command::Rights { .. }
@@ -452,6 +457,7 @@ fn brings_content(command: &Command) -> bool {
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)
+        | Command::Unstored
         | Command::Outdated(_) => false,
     }
 }
@@ -468,6 +474,7 @@ fn content_bytes(command: &Command) -> usize {
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)
+        | Command::Unstored
         | Command::Outdated(_) => 0,
     }
 }

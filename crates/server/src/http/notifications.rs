@@ -142,8 +142,7 @@ async fn answer<B: Buf>(
             let after = After::of(asked.headers, asked.query);
             let pass = context.gate.live().enter_user(Arc::clone(&identity));
             let comes = if after.goes_on() { Comes::Again } else { Comes::Anew };
-            let audience =
-                Audience { peer: caller.peer, user: identity.subject.as_ref(), doc: None, comes };
+            let audience = Audience { peer: caller.peer, user: identity.subject.as_ref(), doc: None, comes };
             let listener = context.doors.listen(pass, Right::Read, &audience)?;
             let delivery = context.notifications.listen(&user, after);
             if what == What::Events { Ok(sse(delivery, listener)) } else { poll(delivery, listener).await }
@@ -165,7 +164,8 @@ struct Post {
 }
 
 async fn post(context: &Context, user: UserId, post: Post) -> Result<Response, ApiError> {
-    let posted = context.notifications.post(user, posting(post, now())?).await.map_err(|error| failed(&error))?;
+    let posted =
+        context.notifications.post(user, posting(post, now())?).await.map_err(|error| failed(&error))?;
     let status = if posted.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let id = Cursor { tag: posted.tag, number: posted.number }.to_string();
     Ok(error::json(status, &json!({ "id": id, "new": posted.is_new })))
@@ -183,7 +183,9 @@ fn posting(post: Post, now: u64) -> Result<Posting, ApiError> {
     }
     let expires_in = expires_in.unwrap_or(EXPIRES_IN);
     if !(1..=EXPIRES_AT_MOST).contains(&expires_in) {
-        return Err(ApiError::BadBody("expires_in is a number of seconds from 1 to those of 366 days".to_owned()));
+        return Err(ApiError::BadBody(
+            "expires_in is a number of seconds from 1 to those of 366 days".to_owned(),
+        ));
     }
     // A stream has one line for it.
     let body: serde_json::Value =

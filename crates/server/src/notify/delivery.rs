@@ -160,6 +160,9 @@ impl Source for Delivery {
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery").field("plan", &self.plan).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Delivery")
+            .field("plan", &self.plan)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }

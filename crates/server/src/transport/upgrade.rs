@@ -241,10 +241,7 @@ impl Upgrades {
             stamp: gate.stamp(permit.identity()),
             client: Client { peer, doc, dialect },
             rates: self.shared.rates,
-            mail: Mail::new(
-                self.shared.directory.notifications().clone(),
-                permit.identity().subject.clone(),
-            ),
+            mail: Mail::new(self.shared.directory.notifications().clone(), permit.identity().subject.clone()),
             counters: self.shared.directory.shared_counters(),
             _counted: counted,
             _slot: slot,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use quire_persistence::{Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, Seq, StoreError, StoreSpec, Stored, Swept, Inboxes};
+use quire_persistence::{
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inboxes, Inspect, Listed, Seq,
+    StoreError, StoreSpec, Stored, Swept,
+};
 use quire_server::config::{Config, Raw};
 use quire_server::server::{Server, Shutdown};
 use quire_sync_protocol::DocId;

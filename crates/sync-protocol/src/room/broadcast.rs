@@ -63,7 +63,8 @@ impl Room {
             let message = Message::Stateless(Arc::clone(&text));
             self.outputs.push_back(Output::Transmit { to: To::Many(to), message });
         }
-        let from = from.and_then(|from| self.sessions.get(&from)).and_then(|from| from.owner.identity.clone());
+        let from =
+            from.and_then(|from| self.sessions.get(&from)).and_then(|from| from.owner.identity.clone());
         self.outputs.push_back(Output::Broadcast { from, text });
     }
 }

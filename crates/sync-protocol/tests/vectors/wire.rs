@@ -64,6 +64,7 @@ impl Given {
             | Message::Denied(_)
             | Message::SyncStatus { .. }
             | Message::Version(_)
+            | Message::Storing(_)
             | Message::Stateless(_) => panic!("a server does not say {message:?}"),
         }
     }
@@ -162,7 +163,10 @@ impl Replay {
                 }
                 Output::Transmit { to: To::One(to), message } => (vec![to], message),
                 Output::Transmit { to: To::Many(to), message } => (to, message),
-                Output::Publish { .. } | Output::Broadcast { .. } | Output::Presence(_) | Output::Event(_) => continue,
+                Output::Publish { .. }
+                | Output::Broadcast { .. }
+                | Output::Presence(_)
+                | Output::Event(_) => continue,
             };
             for session in to {
                 let at = usize::try_from(session.0).unwrap();

@@ -228,7 +228,8 @@ impl Host {
                 | Message::Denied(_)
                 | Message::SyncStatus { .. }
                 | Message::Version(_)
-                | Message::Stateless(_) => {
+                | Message::Stateless(_)
+                | Message::Storing(_) => {
                     self.send(session, message);
                 }
             }
@@ -337,7 +338,10 @@ impl Host {
                     client.outbox.push_back(message);
                     client.awaits_drain = true;
                 }
-                Output::Publish { .. } | Output::Broadcast { .. } | Output::Presence(_) | Output::Event(_) => {}
+                Output::Publish { .. }
+                | Output::Broadcast { .. }
+                | Output::Presence(_)
+                | Output::Event(_) => {}
             }
         }
     }

@@ -16,7 +16,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use quire_persistence::engines::MemoryEngine;
-use quire_persistence::{Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inspect, Listed, LocalStore, Seq, StoreError, Stored, Swept, Inboxes};
+use quire_persistence::{
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inboxes, Inspect, Listed,
+    LocalStore, Seq, StoreError, Stored, Swept,
+};
 use quire_sync_protocol::wire::frame;
 use quire_sync_protocol::{Access, DocId, Limits, Message, Replica, RoomConfig, SessionSetup, Update};
 
@@ -265,6 +268,7 @@ impl Editor {
                     | Message::Denied(_)
                     | Message::SyncStatus { .. }
                     | Message::Version(_)
+                    | Message::Storing(_)
                     | Message::Stateless(_) => {}
                 }
             }

@@ -3,7 +3,9 @@ use std::sync::mpsc;
 
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan, FaultyEngine};
-use quire_persistence::{Compacted, Created, DocumentInfo, Inspect, Listed, LocalStore, StoreError, Stored, Swept, Inboxes};
+use quire_persistence::{
+    Compacted, Created, DocumentInfo, Inboxes, Inspect, Listed, LocalStore, StoreError, Stored, Swept,
+};
 
 use super::*;
 
