@@ -43,7 +43,8 @@ export interface Chat {
 
 export function showChat (pane: HTMLElement, session: Session): Chat {
   const messages: Y.Array<unknown> = session.doc.getArray('chat')
-  const list = find(pane, '.messages')
+  const box = find(pane, '.messages')
+  const list = find(box, 'ol')
   const input = find<HTMLInputElement>(pane, '.chat-input')
   const fresh = find(pane, '.chat-new')
   const typing = find(pane, '.chat-typing')
@@ -62,9 +63,9 @@ export function showChat (pane: HTMLElement, session: Session): Chat {
     const isLonger = drawn.every((one, at) => one.at === now[at]?.at && one.text === now[at]?.text)
     if (!isLonger) list.replaceChildren()
     for (let at = isLonger ? drawn.length : 0; at < now.length; at++) list.append(line(now[at] as Message, now[at - 1]))
-    list.classList.toggle('is-empty', now.length === 0)
+    box.classList.toggle('is-empty', now.length === 0)
     drawn = now
-    list.scrollTop = list.scrollHeight
+    box.scrollTop = box.scrollHeight
     if (isShown) seen = messages.length
     showNew()
   })
@@ -90,7 +91,7 @@ export function showChat (pane: HTMLElement, session: Session): Chat {
     shown (now) {
       isShown = now
       if (now) seen = messages.length
-      list.scrollTop = list.scrollHeight
+      box.scrollTop = box.scrollHeight
       showNew()
     }
   }

@@ -37,5 +37,10 @@ export function perFrame (run: () => void): () => void {
   }
 }
 
+/** Lets who presses it with a mouse go on typing where they are. */
+export function keepFocus (button: HTMLElement): void {
+  button.addEventListener('mousedown', event => { event.preventDefault() })
+}
+
 /** `1 edit`, `2 edits`. */
 export const count = (number: number, one: string, many = `${one}s`): string => `${number.toLocaleString('en')} ${number === 1 ? one : many}`

@@ -1,7 +1,7 @@
 // The page at /: one document, several ways to edit it, and what the server makes of it.
 
 import { announce } from './announce.js'
-import { find, say } from './dom.js'
+import { find, keepFocus, say } from './dom.js'
 import { recall, remember } from './memory.js'
 import { Pane } from './pane.js'
 import { announcePeople } from './people.js'
@@ -105,7 +105,10 @@ const tries: Record<string, () => void> = {
   },
   figures: () => { first.open(first.side === 'line' ? 'none' : 'line') }
 }
-for (const button of document.querySelectorAll<HTMLElement>('.try')) button.addEventListener('click', tries[button.dataset['try'] as string] as () => void)
+for (const button of document.querySelectorAll<HTMLElement>('.try')) {
+  keepFocus(button)
+  button.addEventListener('click', tries[button.dataset['try'] as string] as () => void)
+}
 showTries()
 
 find(document, '#intro-close').addEventListener('click', () => {

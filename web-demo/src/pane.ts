@@ -2,7 +2,7 @@
 
 import { announce } from './announce.js'
 import { showChat } from './chat.js'
-import { find, make, say } from './dom.js'
+import { find, keepFocus, make, say } from './dom.js'
 import { type Figures, showFigures } from './figures.js'
 import { everyone, picture, showPeople } from './people.js'
 import { COLOURS, safeName } from './person.js'
@@ -53,6 +53,7 @@ export class Pane {
     this.#listenMe()
     const cut = find(element, '.cut')
     cut.title = 'Cut the line of this pane'
+    keepFocus(cut)
     cut.addEventListener('click', () => { this.cut(!this.session.line.isCut) })
     this.session.on('people', () => { this.#stayWithFollowed() })
     // Whoever acts here does not follow any more.
@@ -79,7 +80,7 @@ export class Pane {
       const isThis = tab.dataset['view'] === name
       tab.setAttribute('aria-selected', String(isThis))
       tab.tabIndex = isThis ? 0 : -1
-      if (isThis) find(this.element, '.sheet').setAttribute('aria-label', tab.firstChild?.textContent ?? '')
+      if (isThis) find(this.element, '.sheet').setAttribute('aria-labelledby', tab.id)
     }
     this.#events.turned(name)
     const sheet = find(this.element, '.sheet')
@@ -132,10 +133,13 @@ export class Pane {
 
   #listenTabs (): void {
     const tabs = this.#tabs()
+    const sheet = find(this.element, '.sheet')
+    sheet.id = `sheet-${this.session.seat}`
     for (const [at, tab] of tabs.entries()) {
       const name = tab.dataset['view']
       if (!isView(name)) continue
       tab.id = `tab-${this.session.seat}-${name}`
+      tab.setAttribute('aria-controls', sheet.id)
       tab.addEventListener('click', () => {
         this.#follow(undefined)
         void this.turn(name)
@@ -200,7 +204,6 @@ export class Pane {
       shown = name + color
       find(this.element, '.me-face').replaceChildren(picture(name, color))
       say(find(this.element, '.me-name'), name)
-      find(this.element, '.me summary').setAttribute('aria-label', `You are ${name}: change your name or colour`)
       input.value = name
       const chosen = colours.querySelector<HTMLInputElement>(`[value="${color}"]`)
       if (chosen) chosen.checked = true

@@ -87,6 +87,8 @@ pub struct Inbox {
     pub last: u64,
     /// The last number that was pushed out unexpired; 0 if none was. Who knows of none behind an earlier one has missed some.
     pub evicted: u64,
+    /// All up to this number are read; behind it, each says so itself.
+    pub read_up_to: u64,
 }
 
 /// Which notifications are read.

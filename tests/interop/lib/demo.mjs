@@ -104,8 +104,9 @@ export class DemoPage extends EditorPage {
 }
 
 /** Opens the page of a server, or of what stands before one, as a person of that name, in a browser profile of its own. */
-export async function openDemo (browser, server, { doc, view = 'write', name, color = '#1b66b3', saved = true, ...context }) {
+export async function openDemo (browser, server, { doc, view = 'write', name, color = '#1b66b3', saved = true, cookies = [], ...context }) {
   const profile = await browser.newContext(context)
+  await profile.addCookies(cookies)
   await profile.addInitScript(person => { window.localStorage.setItem('quire-person-1', person) }, JSON.stringify({ name, color }))
   const page = await profile.newPage()
   page.troubles = []

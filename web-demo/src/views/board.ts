@@ -63,7 +63,7 @@ export const open: OpenView = (host, session) => {
     const list = make('ul', { class: 'cards', 'aria-label': title })
     const add = make('button', { type: 'button', class: 'add' }, 'Add a card')
     add.addEventListener('click', () => { addCard(name) })
-    const column = make('section', { class: 'column', 'data-column': name }, make('h3', {}, title, make('span', { class: 'column-count' })), list, add)
+    const column = make('section', { class: 'column', 'data-column': name }, make('h2', {}, title, make('span', { class: 'column-count' })), list, add)
     column.addEventListener('dragover', event => { event.preventDefault() })
     column.addEventListener('drop', event => {
       event.preventDefault()

@@ -1,11 +1,11 @@
 // The row of buttons above an editor.
 
-import { find, make } from '../dom.js'
+import { find, keepFocus, make } from '../dom.js'
 
 export interface Tool {
   /** Its name for those who see no picture. */
   label: string
-  /** What stands on it: a letter or two, or a picture of `src/icons.svg` by its name. */
+  /** What stands on it: a letter or two, or a picture by its name in `shell.css`. */
   face: string
   /** Whether it holds where the cursor is; missing for what is done once. */
   isOn?: () => boolean
@@ -20,9 +20,9 @@ export function tools (host: HTMLElement, label: string, groups: Tool[][]): () =
     const box = make('div', { class: 'tool-group' })
     for (const tool of group) {
       const button = make('button', { type: 'button', class: 'tool', title: tool.label, 'aria-label': tool.label, tabindex: shown.length === 0 ? '0' : '-1' })
-      button.append(make('span', { class: 'tool-face', 'data-face': tool.face, 'aria-hidden': 'true' }, tool.face))
-      // The selection stays where it is.
-      button.addEventListener('mousedown', event => { event.preventDefault() })
+      // Letters stand on it by style: they are no part of its name.
+      button.append(make('span', { class: tool.face.length > 2 ? 'tool-face is-icon' : 'tool-face', 'data-face': tool.face, 'aria-hidden': 'true' }))
+      keepFocus(button)
       button.addEventListener('click', () => { tool.run() })
       shown.push([button, tool])
       box.append(button)

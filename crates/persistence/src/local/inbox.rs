@@ -39,7 +39,7 @@ const NOTIFICATION: &str = "a notification";
 const KEY: &str = "the key of a notification";
 
 /// Notifications that are looked at together.
-const PAGE: usize = 256;
+const PAGE: u64 = 256;
 
 impl<E: Engine> Inboxes for LocalStore<E> {
     fn post(&self, user: &UserId, posting: &Posting, keep: usize, tag: u32) -> Result<Posted, StoreError> {
@@ -150,7 +150,8 @@ impl<E: Engine> Inboxes for LocalStore<E> {
 
 impl State {
     fn inbox(&self) -> Inbox {
-        Inbox { tag: self.tag, last: self.last, evicted: self.evicted }
+        let Self { tag, last, evicted, read_up_to, .. } = *self;
+        Inbox { tag, last, evicted, read_up_to }
     }
 }
 
@@ -231,12 +232,12 @@ impl<E: Engine> LocalStore<E> {
                 Some(_) | None => left += 1,
             }
             // The rest goes with the next call.
-            if gone as usize == PAGE {
+            if gone == PAGE {
                 break;
             }
         }
         if gone > 0 {
-            state.count = if gone as usize == PAGE { state.count.saturating_sub(gone) } else { left };
+            state.count = if gone == PAGE { state.count.saturating_sub(gone) } else { left };
             put_state(user, &state, &mut batch);
             self.engine.commit(batch)?;
         }

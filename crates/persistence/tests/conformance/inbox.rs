@@ -56,7 +56,7 @@ pub(crate) fn notifications_come_back_in_order(home: &impl Home) {
     assert_eq!(bodies(&store, "ada", u64::MAX), Vec::<String>::new());
     assert_eq!(bodies(&store, "ad", 0), ["1 "]);
     let (inbox, page) = store.inbox(&user("ada"), 0, 2, 2000).unwrap().unwrap();
-    assert_eq!((inbox, page.len()), (Inbox { tag: TAG, last: 3, evicted: 0 }, 2));
+    assert_eq!((inbox, page.len()), (Inbox { tag: TAG, last: 3, evicted: 0, read_up_to: 0 }, 2));
     // The tag stays the one that the inbox was made with.
     assert_eq!(store.post(&user("ada"), &posting("d"), 100, 8).unwrap().tag, TAG);
     let mut findings = Vec::new();
@@ -75,7 +75,7 @@ pub(crate) fn a_full_inbox_lets_the_oldest_go(home: &impl Home) {
     assert_eq!(evicted, [0, 0, 0, 1, 1]);
     assert_eq!(bodies(&store, "ada", 0), ["4 d", "5 e", "6 f"]);
     let (inbox, _) = store.inbox(&user("ada"), 0, 0, 0).unwrap().unwrap();
-    assert_eq!(inbox, Inbox { tag: TAG, last: 6, evicted: 3 });
+    assert_eq!(inbox, Inbox { tag: TAG, last: 6, evicted: 3, read_up_to: 0 });
     assert_eq!(keys(store.engine()).len(), 4);
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn what_has_expired_is_gone(home: &impl Home) {
     assert_eq!(keys(store.engine()).len(), 3);
     post("d", 9000);
     let (inbox, _) = store.inbox(&user("ada"), 0, 0, 0).unwrap().unwrap();
-    assert_eq!(inbox, Inbox { tag: TAG, last: 4, evicted: 0 });
+    assert_eq!(inbox, Inbox { tag: TAG, last: 4, evicted: 0, read_up_to: 0 });
 }
 
 pub(crate) fn what_is_read_stays_so(home: &impl Home) {
@@ -129,6 +129,8 @@ pub(crate) fn what_is_read_stays_so(home: &impl Home) {
     }
     store.mark_read(&user("ada"), &Marks::These(vec![3, 99])).unwrap();
     store.mark_read(&user("ada"), &Marks::UpTo(1)).unwrap();
+    let (inbox, _) = store.inbox(&user("ada"), 0, 0, 0).unwrap().unwrap();
+    assert_eq!(inbox.read_up_to, 1);
     drop(store);
     let store = home.store();
     let read = |store: &_| all(store, "ada", 0, 2000).iter().map(|one| one.is_read).collect::<Vec<_>>();

@@ -53,12 +53,11 @@ enum What {
 }
 
 fn target(path: &str) -> Option<Target<'_>> {
-    let (user, rest) = match path.strip_prefix("/v1/me/") {
-        Some(rest) => (None, rest),
-        None => {
-            let (user, rest) = path.strip_prefix("/v1/users/")?.split_once('/')?;
-            (Some(user), rest)
-        }
+    let (user, rest) = if let Some(rest) = path.strip_prefix("/v1/me/") {
+        (None, rest)
+    } else {
+        let (user, rest) = path.strip_prefix("/v1/users/")?.split_once('/')?;
+        (Some(user), rest)
     };
     let what = match rest {
         "notifications" => What::Notifications,

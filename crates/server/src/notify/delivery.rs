@@ -75,7 +75,8 @@ impl Delivery {
 
     /// Takes what was read.
     fn take(&mut self, found: Option<(Inbox, Vec<Notification>)>) {
-        let (inbox, notifications) = found.unwrap_or((Inbox { tag: 0, last: 0, evicted: 0 }, Vec::new()));
+        let (inbox, notifications) =
+            found.unwrap_or((Inbox { tag: 0, last: 0, evicted: 0, read_up_to: 0 }, Vec::new()));
         match self.plan {
             Plan::Begin(after) => self.begin(after, inbox),
             // It was so slow that what it had not got was pushed out.
@@ -97,7 +98,7 @@ impl Delivery {
     }
 
     fn begin(&mut self, after: After, inbox: Inbox) {
-        let Inbox { tag, last, evicted } = inbox;
+        let Inbox { tag, last, evicted, read_up_to } = inbox;
         // The place in an inbox that was not there yet is in front of everything.
         let is_known = |place: Cursor| place.tag == tag || place == Cursor { tag: 0, number: 0 };
         self.stale = true;
@@ -110,9 +111,10 @@ impl Delivery {
             return;
         }
         let is_reset = after != After::Beginning;
-        let place = Cursor { tag, number: evicted };
+        let number = evicted.max(read_up_to);
+        let place = Cursor { tag, number };
         self.place = place;
-        self.plan = Plan::Behind { number: evicted, unread_up_to: last };
+        self.plan = Plan::Behind { number, unread_up_to: last };
         let says = json!({ "reset": is_reset }).to_string();
         self.ready.push_back((Event::new(Some(place), "inbox", &says), place));
     }

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::NotifyError;
 use super::delivery::Delivery;
 use crate::doc::Counters;
-use crate::presence::{Moment, tag};
-use crate::stream::{After, Feed, Snapshot};
+use crate::presence::Moment;
+use crate::stream::{After, Feed, Snapshot, tag};
 
 /// Calls of the store at a time.
 const CALLS: usize = 4;

@@ -11,7 +11,7 @@ use super::Moment;
 use super::people::{Move, People};
 use super::person::PersonKey;
 use crate::doc::Counters;
-use crate::stream::{After, Cursor, Feed, Next, Reader, Source};
+use crate::stream::{After, Cursor, Feed, Next, Reader, Source, tag};
 use crate::transport::Close;
 
 /// People who have left that are remembered. Of more, those who left first are forgotten.
@@ -135,16 +135,6 @@ impl Whereabouts {
     fn persons(&self) -> std::sync::MutexGuard<'_, Persons> {
         self.0.persons.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A tag that no other feed has, as far as chance goes. Without random numbers, which an operating system always has, all would
-/// be equal, and a listener that comes back after a restart might miss something.
-pub(crate) fn tag() -> u32 {
-    let mut bytes = [0; 4];
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        tracing::error!(%error, "the system gives no random numbers");
-    }
-    u32::from_le_bytes(bytes)
 }
 
 impl Persons {

@@ -77,6 +77,16 @@ impl After {
     }
 }
 
+/// A tag that no other stream has, as far as chance goes. Without random numbers, which an operating system always has, all would
+/// be equal, and a listener that comes back after a restart might miss something.
+pub(crate) fn tag() -> u32 {
+    let mut bytes = [0; 4];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        tracing::error!(%error, "the system gives no random numbers");
+    }
+    u32::from_le_bytes(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;

@@ -18,7 +18,7 @@ mod feed;
 mod listener;
 mod serve;
 
-pub(crate) use cursor::{After, Cursor};
+pub(crate) use cursor::{After, Cursor, tag};
 pub(crate) use event::Event;
 pub(crate) use feed::{Feed, News, Reader, Snapshot};
 pub(crate) use listener::Listener;

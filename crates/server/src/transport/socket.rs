@@ -231,6 +231,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::NoToken
             | Close::NoPlace
             | Close::Damaged
+            | Close::NoInbox
             | Close::Unauthorized
             | Close::Expired
             | Close::Revoked

@@ -37,7 +37,7 @@ impl Room {
     pub fn handle_broadcast(&mut self, text: Arc<str>, now: Instant) -> bool {
         let admits = self.pace.admits(ALL, now);
         if admits {
-            self.spread(None, text);
+            self.tell_all(None, text);
         }
         admits
     }
@@ -48,10 +48,10 @@ impl Room {
         if session.access == Access::Read || !session.pace.admits(EACH, now) || !self.pace.admits(ALL, now) {
             return self.outputs.push_back(Output::Event(RoomEvent::BroadcastRefused(from)));
         }
-        self.spread(Some(from), text);
+        self.tell_all(Some(from), text);
     }
 
-    fn spread(&mut self, from: Option<SessionId>, text: Arc<str>) {
+    fn tell_all(&mut self, from: Option<SessionId>, text: Arc<str>) {
         let hears = |dialect: &Dialect| match dialect {
             Dialect::Hocuspocus(_) | Dialect::Quire => true,
             Dialect::YWebsocket | Dialect::YSweet => false,
