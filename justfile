@@ -108,6 +108,11 @@ load *args:
 bench *args:
     cargo bench --manifest-path benches/Cargo.toml --target-dir target {{ if args == "" { "" } else { "--bench " + args } }}
 
+# redb and sled side by side: appends, opening, memory, disk (about ten minutes; see benches/README.md)
+bench-store *args:
+    cargo build --release --manifest-path benches/Cargo.toml --target-dir target --bin store-table
+    target/release/store-table {{ args }}
+
 # The faults that other servers had, in full length (about half an hour): just soak o-03
 soak case="o-":
     cargo build --package quire-server
