@@ -90,10 +90,10 @@ test('who is unseen is nowhere, and who may not read hears nothing', async t => 
 })
 
 test('listening ends with the token, with the rights, with the document and with the server', async t => {
-  const server = await guarded(t, { args: ['--keepalive', '2s'] })
+  const server = await guarded(t, { args: ['--keepalive', '1s'] })
   const hear = (sub, claims) => listen(server, '/v1/docs/a/events', { t, token: pass(sub, 'read', claims), resume: false })
   const close = listener => listener.next('close', undefined, { deadline: 15_000 }).then(({ data }) => data.code)
-  const short = hear('short', { exp: Math.floor(Date.now() / 1000) })
+  const short = hear('short', { exp: Math.floor(Date.now() / 1000) - 2 })
   const revoked = hear('revoked')
   const waiting = listen(server, '/v1/docs/a/events', { t, token: pass('revoked', 'read'), way: 'poll', resume: false })
   const witness = hear('witness')
@@ -183,8 +183,8 @@ test('typing is seen by everyone, goes out once a second and ends by itself', as
   await waitFor(() => !bob.provider.people.some(({ isTyping }) => isTyping), 2_000, 'the end, over the WebSocket')
 })
 
-test('typing ends in 3 to 4 s everywhere when the tab that types is frozen', async t => {
-  const server = await guarded(t)
+test('typing ends in 3 to 4 s everywhere when the tab that types is frozen, and the tab is gone a little later', async t => {
+  const server = await guarded(t, { args: ['--keepalive', '1s'] })
   const bob = join(server, 'a', 'bob', { t })
   const over = { websocket: [], sse: [], poll: [] }
   bob.provider.on('typing', () => over.websocket.push({ typing: bob.provider.people.some(({ isTyping }) => isTyping), at: performance.now() }))
@@ -209,6 +209,9 @@ test('typing ends in 3 to 4 s everywhere when the tab that types is frozen', asy
     t.diagnostic(`${way}: ${lasted.toFixed(0)} ms`)
     assert.ok(lasted >= 3_000 && lasted <= 4_000, `${way}: ${lasted} ms`)
   }
+  // Nothing is heard of it for twice the keepalive and 5 s.
+  await knows(listeners, ['user:bob 1'], 10_000)
+  await waitFor(() => !bob.provider.people.some(({ user }) => user.id === 'ada'), 2_000, 'the same over the WebSocket')
 })
 
 test('without tokens people are who they say they are', async t => {

@@ -50,7 +50,7 @@ enum Plan {
 impl Delivery {
     pub(super) fn new(notifications: Notifications, user: UserId, door: Arc<Door>, after: After) -> Self {
         // What has rung before this is in the store.
-        let bell = door.bell.reader(After::Beginning);
+        let bell = door.bell.reader(door.bell.snapshot().id.map_or(After::Beginning, After::Place));
         let (place, plan) = (Cursor { tag: 0, number: 0 }, Plan::Begin(after));
         let (ready, reading) = (VecDeque::new(), None);
         Self { notifications, user, bell, plan, place, ready, reading, stale: true, _door: door }
