@@ -63,6 +63,8 @@ export type QuireEvents = {
   transport: (transport: Transport) => void
   /** The server took an edit not, because this user only reads. The edit stays in the document here and nowhere else. */
   denied: (reason: string) => void
+  /** The server's disk takes no edits, or takes them again. Meanwhile they reach the others, and stay unconfirmed. */
+  storing: (storing: boolean) => void
   /** A connection ended; `null` if it was ended here. */
   'connection-close': (end: End | null, provider: unknown) => void
   /** An attempt to connect failed. */

@@ -34,6 +34,7 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
   /** The server has asked on this connection, so what it lacked is on its way. */
   #answered = false
   #denied: string | undefined
+  #storing = true
   #destroyed = false
   /** Set by `change` just before `update`: the presence is news, not only a sign of life. */
   #presenceIsNews = false
@@ -108,6 +109,8 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
   get unconfirmed (): number { return this.#confirmations.open }
   /** Why edits made here are not taken; `undefined` if they are. */
   get denied (): string | undefined { return this.#denied }
+  /** Whether the server's disk takes edits, as far as it has said. */
+  get storing (): boolean { return this.#storing }
   /** Why nothing more is tried; `undefined` if that is not so. */
   get refusal (): End | undefined { return this.#connector.refusal }
   /** The address of the document for WebSockets, without its query. */
@@ -180,6 +183,8 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
   #began (moves: boolean): void {
     this.#answered = false
     this.#denied = undefined
+    // A server that cannot store says so to each that comes.
+    this.#setStoring(true)
     this.#confirmations.restart()
     if (this.#inbox) this.#send(wire.events(this.#inbox.last))
     const presence = this.awareness.getLocalState()
@@ -276,11 +281,20 @@ export class QuireProvider extends ObservableV2<QuireEvents> {
         case 'event':
           this.#inbox?.take(message.json)
           break
+        case 'storing':
+          this.#setStoring(message.storing)
+          break
         case 'broadcast':
           this.emit('broadcast', [message.text])
           break
       }
     }
+  }
+
+  #setStoring (storing: boolean): void {
+    if (this.#storing === storing) return
+    this.#storing = storing
+    this.emit('storing', [storing])
   }
 
   #apply (update: Uint8Array): void {

@@ -11,6 +11,7 @@ const QUERY_AWARENESS = 3
 const VERSION = 102
 const EVENTS = 103
 const BROADCAST = 104
+const STORING = 105
 
 const STEP_1 = 0
 const STEP_2 = 1
@@ -30,6 +31,8 @@ export type Message =
   | { type: 'event', json: string }
   /** A text of the application, from another client or its server. */
   | { type: 'broadcast', text: string }
+  /** Whether the server can store edits at present. */
+  | { type: 'storing', storing: boolean }
 
 function sync (kind: number, payload: Uint8Array): Uint8Array {
   return encoding.encode(encoder => {
@@ -111,6 +114,9 @@ export function decode (frame: Uint8Array): Message[] {
         break
       case BROADCAST:
         messages.push({ type: 'broadcast', text: decoding.readVarString(decoder) })
+        break
+      case STORING:
+        messages.push({ type: 'storing', storing: decoding.readVarUint(decoder) !== 0 })
         break
       default:
         return messages

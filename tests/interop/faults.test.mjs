@@ -8,6 +8,7 @@ import { LONG_LOG, compacted, oneByOne, tap, tellCompactions } from './cases/lib
 import { getAt } from './cases/lib/wire.mjs'
 import { cannotTrace, inject } from './crash/trace.mjs'
 import { RawClient, documentUrl, never, openClient, serverCopy, waitFor } from './lib/client.mjs'
+import { openQuire } from './lib/quire.mjs'
 import { start } from './lib/server.mjs'
 
 const refused = async (server, name) => {
@@ -96,6 +97,8 @@ for (const store of ['redb', 'sled']) {
       const client = openClient(server, 'failing', { t })
       client.text().insert(0, 'before. ')
       await client.waitConfirmed()
+      const told = ['websocket', 'sse', 'poll'].map(transport => openQuire(server, 'failing', { t, transports: [transport] }))
+      for (const each of told) await each.waitSynced()
       const heal = await inject(server, injection, t)
       client.text().insert(0, 'while it fails. ')
       const confirmed = client.confirmedClock
@@ -108,8 +111,17 @@ for (const store of ['redb', 'sled']) {
       const late = openClient(server, 'failing', { t })
       await waitFor(() => late.text().toString() === 'while it fails. before. ', 5_000, 'the live edit at the other')
       assert.equal(client.confirmedClock, confirmed, 'nothing is confirmed')
+      for (const each of told) await waitFor(() => !each.provider.storing, 10_000, `the word that nothing is stored, over ${each.provider.transport}`)
+      const newcomer = openQuire(server, 'failing', { t })
+      told.push(newcomer)
+      await waitFor(() => newcomer.synced && !newcomer.provider.storing, 10_000, 'the word at who comes meanwhile')
       await heal()
       await client.waitConfirmed(20_000)
+      for (const each of told) {
+        await waitFor(() => each.provider.storing, 10_000, 'the word that it is stored again')
+        assert.deepEqual(each.events.filter(event => event.startsWith('storing')), ['storing:false', 'storing:true'])
+        each.destroy()
+      }
       await waitFor(async () => (await getAt(server, '/readyz')).status === 200, 10_000, 'readiness to turn green')
       client.destroy()
       late.destroy()

@@ -7,7 +7,7 @@
 //!   **empties the queue of them** (`Pushed::Overflowed`); the room then knows that this session is behind and
 //!   later makes one diff of everything it missed.
 //! - Of questions and answers ([`Message::SyncStep1`], [`Message::SyncStep2`], [`Message::QueryAwareness`], [`Message::Version`])
-//!   only the newest is kept. A later question covers an earlier one. A later answer was made for a client that had not yet
+//!   and of words on the store ([`Message::Storing`]) only the newest is kept. A later question covers an earlier one. A later answer was made for a client that had not yet
 //!   got the earlier one, so it holds all that the earlier one did.
 //! - Statuses ([`Message::SyncStatus`]) are counted, none is lost, and a thousand at a time are taken out.
 //! - What applications tell each other ([`Message::Stateless`]) is bounded with the broadcasts, and what has no room is lost.
@@ -199,7 +199,11 @@ impl State {
                 self.queue.push_back(Entry { message, frame: entry.frame });
                 return Pushed::Queued;
             }
-            Message::SyncStep1(_) | Message::SyncStep2(_) | Message::QueryAwareness | Message::Version(_) => {
+            Message::SyncStep1(_)
+            | Message::SyncStep2(_)
+            | Message::QueryAwareness
+            | Message::Version(_)
+            | Message::Storing(_) => {
                 let kind = mem::discriminant(&entry.message);
                 self.queue.retain(|waiting| mem::discriminant(&waiting.message) != kind);
             }
@@ -252,7 +256,8 @@ impl State {
                 | Message::QueryAwareness
                 | Message::Denied(_)
                 | Message::Version(_)
-                | Message::Stateless(_) => frames.push(frame),
+                | Message::Stateless(_)
+                | Message::Storing(_) => frames.push(frame),
             }
         }
         Some(Outgoing::Frames(frames))

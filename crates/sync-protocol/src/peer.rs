@@ -85,7 +85,8 @@ impl Peer {
             | Message::Denied(_)
             | Message::SyncStatus { .. }
             | Message::Version(_)
-            | Message::Stateless(_) => {}
+            | Message::Stateless(_)
+            | Message::Storing(_) => {}
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ fn payload(message: &Message) -> usize {
         Message::Denied(reason) => reason.len(),
         Message::QueryAwareness => 1,
         // Of other dialects.
-        Message::SyncStatus { .. } => 1,
+        Message::SyncStatus { .. } | Message::Storing(_) => 1,
         Message::Version(version) => version.len(),
         Message::Stateless(text) => text.len(),
     }

@@ -57,7 +57,7 @@ export class QuireClient {
       if (status === 'connected') this.connections++
       this.events.push(`status:${status}`)
     })
-    for (const name of ['sync', 'transport', 'denied']) this.provider.on(name, value => this.events.push(`${name}:${value}`))
+    for (const name of ['sync', 'transport', 'denied', 'storing']) this.provider.on(name, value => this.events.push(`${name}:${value}`))
     this.provider.on('connection-close', end => { this.closes.push(end); this.events.push(`close:${end ? end.code : 'own'}`) })
     this.provider.on('connection-error', end => this.events.push(`error:${end.code} ${end.reason}`))
     this.provider.on('closed', end => { this.ended = end })

@@ -67,6 +67,7 @@ impl Desk {
             // A task that is gone waits for nothing.
             let _ = report.send(match written {
                 Written::Durable(durable) => Command::Durable(durable),
+                Written::Failed => Command::Unstored,
                 Written::Outdated(epoch) => Command::Outdated(epoch),
             });
         });
@@ -141,6 +142,7 @@ impl Desk {
             | Command::Made
             | Command::Delete { .. }
             | Command::Durable(_)
+            | Command::Unstored
             | Command::Outdated(_) => 0,
         };
         batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
@@ -240,6 +242,7 @@ impl Desk {
                 self.ledger.settle(durable);
                 room.handle_stored(durable.ticket, now);
             }
+            Command::Unstored => room.handle_unstored(),
             Command::Outdated(epoch) => self.ledger.outdated(epoch),
         }
     }
@@ -345,6 +348,7 @@ impl Desk {
             | Command::Rights { .. }
             | Command::Leave { .. }
             | Command::Broadcast { .. }
+            | Command::Unstored
             | Command::Made => {}
         }
     }
@@ -369,6 +373,7 @@ impl Desk {
             | Command::Changes { .. }
             | Command::Deliver { .. }
             | Command::Broadcast { .. }
+            | Command::Unstored
             | Command::Made
             | Command::Written { .. }
             | Command::Rights { .. }
@@ -464,6 +469,7 @@ fn brings_content(command: &Command) -> bool {
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)
+        | Command::Unstored
         | Command::Outdated(_) => false,
     }
 }
@@ -481,6 +487,7 @@ fn content_bytes(command: &Command) -> usize {
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)
+        | Command::Unstored
         | Command::Outdated(_) => 0,
     }
 }

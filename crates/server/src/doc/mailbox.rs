@@ -4,7 +4,7 @@
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
 //! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Rights` for a change of them, one
-//! `Durable` or `Outdated` for a commit, one `Snapshot`, `Broadcast` or `Delete` for a request, one `Changes` for a document that is
+//! `Durable`, `Unstored` or `Outdated` for a commit, one `Snapshot`, `Broadcast` or `Delete` for a request, one `Changes` for a document that is
 //! watched).
 
 use std::sync::Arc;
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Delete { reply: oneshot::Sender<Result<(), ChangeError>> },
     /// From the writer: everything up to here is durable.
     Durable(Durable),
+    /// From the writer: what waits could not be stored, and is tried again.
+    Unstored,
     /// From the writer: what was made for this epoch can never be stored.
     Outdated(Epoch),
 }
@@ -117,7 +119,7 @@ pub(crate) fn message_bytes(messages: &[Message]) -> usize {
         Message::SyncStep1(state_vector) => state_vector.iter().count() * size_of::<(ClientId, Clock)>(),
         Message::SyncStep2(update) | Message::Update(update) => update.bytes().len(),
         Message::Awareness(presence) => presence.bytes().len(),
-        Message::QueryAwareness | Message::SyncStatus { .. } => 0,
+        Message::QueryAwareness | Message::SyncStatus { .. } | Message::Storing(_) => 0,
         Message::Denied(reason) => reason.len(),
         Message::Version(version) => version.len(),
         Message::Stateless(text) => text.len(),

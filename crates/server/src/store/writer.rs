@@ -43,6 +43,8 @@ pub(crate) struct Durable {
 pub(crate) enum Written {
     /// Everything up to here is durable.
     Durable(Durable),
+    /// A commit with some of it has failed. It is tried again.
+    Failed,
     /// The stored document has another history than the one that was given, or was deleted: what was made for this epoch can
     /// never be stored, and has been let go of.
     Outdated(Epoch),
@@ -430,9 +432,14 @@ impl Thread {
             reason = failure.reason,
             "an append failed, it will be retried"
         );
+        let failed = suspects.clone();
         state.schedule.failed(suspects, Instant::now());
         let since = state.failure.take().map_or_else(SystemTime::now, |(since, _)| since);
         state.failure = Some((since, failure.reason));
+        drop(state);
+        for log in failed {
+            (log.report)(Written::Failed);
+        }
     }
 }
 

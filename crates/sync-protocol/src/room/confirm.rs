@@ -99,6 +99,7 @@ impl Confirmations {
 impl Room {
     /// Everything up to this ticket is on disk: its senders are told.
     pub fn handle_stored(&mut self, ticket: Ticket, _now: Instant) {
+        self.note_storing();
         let confirmations = &mut self.confirmations;
         let ticket = ticket.min(confirmations.last);
         confirmations.stored = confirmations.stored.max(ticket);

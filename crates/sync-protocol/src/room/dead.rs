@@ -32,7 +32,8 @@ impl Dead {
             | Message::Denied(_)
             | Message::SyncStatus { .. }
             | Message::Version(_)
-            | Message::Stateless(_) => false,
+            | Message::Stateless(_)
+            | Message::Storing(_) => false,
         }
     }
 

@@ -63,7 +63,8 @@ impl Room {
                 Message::QueryAwareness
                 | Message::SyncStatus { .. }
                 | Message::Version(_)
-                | Message::Stateless(_) => {}
+                | Message::Stateless(_)
+                | Message::Storing(_) => {}
             }
         }
         lost.phase = Phase::CatchingUp { known, ending };

@@ -34,7 +34,7 @@ impl Room {
             Message::Version(version) => self.owe_version(from, version),
             Message::Stateless(text) => self.relay(from, text, now),
             // Only servers refuse, and confirm.
-            Message::Denied(_) | Message::SyncStatus { .. } => {}
+            Message::Denied(_) | Message::SyncStatus { .. } | Message::Storing(_) => {}
         }
     }
 

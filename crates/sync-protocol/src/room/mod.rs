@@ -5,7 +5,7 @@
 //! out what [`Room::poll_output`] gives, in that order, until it gives `None`. The driver passes the time in.
 //!
 //! `ingress` takes messages, `egress` brings sessions up to date, `batch` collects what is new and merges it,
-//! `broadcast` hands on what is not stored, `confirm` keeps who is to be told when it has been stored, `withhold` that nobody is told before, and `dead` tells what
+//! `broadcast` hands on what is not stored, `confirm` keeps who is to be told when it has been stored, `storing` that it cannot be at present, `withhold` that nobody is told before, and `dead` tells what
 //! belongs to a former document of the same name.
 
 mod batch;
@@ -14,6 +14,7 @@ mod confirm;
 mod dead;
 mod egress;
 mod ingress;
+mod storing;
 mod withhold;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -162,6 +163,8 @@ pub struct Room {
     confirmations: Confirmations,
     /// Of broadcasts.
     pace: Pace,
+    /// What waits to be stored could not be at the last attempt.
+    fails_to_store: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -178,6 +181,7 @@ impl Room {
             batch: Batch::default(),
             confirmations: Confirmations::default(),
             pace: Pace::default(),
+            fails_to_store: false,
             outputs: VecDeque::new(),
         }
     }
@@ -203,7 +207,8 @@ impl Room {
     pub fn handle_connect(&mut self, session: SessionId, setup: SessionSetup, now: Instant) {
         // What the newcomer may have sent over an earlier connection must not come back to it as news.
         self.flush(now);
-        let asks_first = !matches!(setup.dialect, Dialect::Hocuspocus(_));
+        let dialect = setup.dialect.clone();
+        let asks_first = !matches!(dialect, Dialect::Hocuspocus(_));
         self.sessions.insert(session, Box::new(Session::new(session, setup)));
         if asks_first {
             let vector = self.replica.state_vector();
@@ -212,6 +217,7 @@ impl Room {
         if let Some(everybody) = self.presence.everybody() {
             self.transmit(session, Message::Awareness(everybody));
         }
+        self.tell_newcomer(session, &dialect);
     }
 
     /// A client has gone. The others are told that its presence has.

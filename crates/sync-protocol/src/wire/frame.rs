@@ -191,7 +191,9 @@ pub fn encode(message: &Message) -> Option<Bytes> {
             out = head(&[AUTH, DENIED], reason.len());
             write_var_bytes(&mut out, reason.as_bytes());
         }
-        Message::SyncStatus { .. } | Message::Version(_) | Message::Stateless(_) => return None,
+        Message::SyncStatus { .. } | Message::Version(_) | Message::Stateless(_) | Message::Storing(_) => {
+            return None;
+        }
     }
     Some(out.into())
 }
@@ -211,7 +213,8 @@ pub(super) fn encode_sync(out: &mut Vec<u8>, message: &Message) {
         | Message::Denied(_)
         | Message::SyncStatus { .. }
         | Message::Version(_)
-        | Message::Stateless(_) => return,
+        | Message::Stateless(_)
+        | Message::Storing(_) => return,
     };
     out.reserve_exact(payload.len() + 6);
     write_var_uint(out, kind);

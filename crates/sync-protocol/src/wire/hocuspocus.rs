@@ -234,7 +234,7 @@ pub fn encode_message(address: &Address, message: &Message) -> Option<Bytes> {
             out = head(address, &[STATELESS], text.len());
             write_var_bytes(&mut out, text.as_bytes());
         }
-        Message::Denied(_) | Message::Version(_) => return None,
+        Message::Denied(_) | Message::Version(_) | Message::Storing(_) => return None,
     }
     Some(out.into())
 }

@@ -44,4 +44,6 @@ pub enum Message {
     /// From one client to the others that speak a dialect with such messages (Hocuspocus, quire-client): a text of the
     /// application, which is not stored.
     Stateless(Arc<str>),
+    /// Tells quire-client whether what it sends can be stored at present.
+    Storing(bool),
 }

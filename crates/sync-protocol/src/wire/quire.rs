@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 103 events | from a client the id of the last event it has, or nothing, with its length in front; from the server an event. Alone in its frame |
 //! | 104 broadcast | a text of the application with its length in front, for everybody in the document |
+//! | 105 storing | 0 or 1: whether what the client sends can be stored at present |
 
 use bytes::Bytes;
 
@@ -15,6 +16,7 @@ use crate::limits::Limits;
 
 const EVENTS: u64 = 103;
 const BROADCAST: u64 = 104;
+const STORING: u64 = 105;
 
 /// The longest id that a client may have of its last event, in bytes.
 const ID_BYTES: usize = 64;
@@ -65,6 +67,12 @@ pub fn encode(message: &Message) -> Option<Bytes> {
             write_var_bytes(&mut out, text.as_bytes());
             Some(out.into())
         }
+        Message::Storing(storing) => {
+            let mut out = Vec::with_capacity(2);
+            write_var_uint(&mut out, STORING);
+            write_var_uint(&mut out, u64::from(*storing));
+            Some(out.into())
+        }
         other => ysweet::encode(other),
     }
 }
@@ -102,5 +110,12 @@ mod tests {
             assert!(decode(&long.slice(..cut), &Limits::default()).is_err(), "{cut}");
         }
         assert!(decode(&Bytes::from_static(&[104, 1, 0xff]), &limits).is_err(), "no UTF-8");
+    }
+
+    #[test]
+    fn whether_edits_are_stored_is_the_servers_word_alone() {
+        let told = encode(&Message::Storing(false)).unwrap();
+        assert_eq!(&told[..], [105, 0]);
+        assert_eq!(decode(&told, &Limits::default()), Ok(vec![]));
     }
 }

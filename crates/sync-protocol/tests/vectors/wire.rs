@@ -64,6 +64,7 @@ impl Given {
             | Message::Denied(_)
             | Message::SyncStatus { .. }
             | Message::Version(_)
+            | Message::Storing(_)
             | Message::Stateless(_) => panic!("a server does not say {message:?}"),
         }
     }

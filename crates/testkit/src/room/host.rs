@@ -228,7 +228,8 @@ impl Host {
                 | Message::Denied(_)
                 | Message::SyncStatus { .. }
                 | Message::Version(_)
-                | Message::Stateless(_) => {
+                | Message::Stateless(_)
+                | Message::Storing(_) => {
                     self.send(session, message);
                 }
             }

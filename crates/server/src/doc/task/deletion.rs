@@ -39,7 +39,7 @@ impl Task {
                 }
             };
             match command {
-                command @ (Command::Durable(_) | Command::Outdated(_)) => {
+                command @ (Command::Durable(_) | Command::Unstored | Command::Outdated(_)) => {
                     if self.run_batch(room, Batch::of(command)).is_err() {
                         self.advance(Event::Panicked);
                         return Err(ChangeError::Internal);

@@ -268,6 +268,7 @@ impl Editor {
                     | Message::Denied(_)
                     | Message::SyncStatus { .. }
                     | Message::Version(_)
+                    | Message::Storing(_)
                     | Message::Stateless(_) => {}
                 }
             }

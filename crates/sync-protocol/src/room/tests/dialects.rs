@@ -224,3 +224,24 @@ fn a_quire_client_is_confirmed_by_version_and_told_once_that_an_edit_is_not_take
     assert_eq!(hall.edit(3, &more(3, 1, "y")), [refused]);
     assert_eq!(hall.say(3, version(1)), []);
 }
+
+#[test]
+fn a_quire_client_is_told_once_that_nothing_can_be_stored_and_once_that_it_can_again() {
+    let mut hall = Hall::with_writers(&[1]);
+    for session in [2, 3] {
+        hall.join_in(session, Access::Read, Dialect::Quire);
+    }
+    hall.edit(1, &more(1, 0, "a"));
+    hall.room.handle_unstored();
+    assert_eq!(hall.outputs(), [many(&[2, 3], Message::Storing(false))]);
+    hall.room.handle_unstored();
+    assert_eq!(hall.outputs(), []);
+    let newcomer = hall.join_in(4, Access::Write, Dialect::Quire);
+    assert_eq!(newcomer.last(), Some(&one(4, Message::Storing(false))));
+    let other = hall.join_in(5, Access::Write, Dialect::YSweet);
+    assert!(!other.contains(&one(5, Message::Storing(false))), "it has no such message");
+    let told = many(&[2, 3, 4], Message::Storing(true));
+    assert_eq!(hall.stored(1), [told, one(1, update(&more(1, 0, "a")))]);
+    hall.edit(1, &more(1, 1, "b"));
+    assert_eq!(hall.stored(2), [one(1, update(&more(1, 1, "b")))]);
+}

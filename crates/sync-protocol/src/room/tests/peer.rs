@@ -142,6 +142,7 @@ impl Peer {
             | Message::Denied(_)
             | Message::SyncStatus { .. }
             | Message::Version(_)
+            | Message::Storing(_)
             | Message::Stateless(_) => Ids::default(),
         }
     }
