@@ -82,6 +82,11 @@ histories count="5000":
     cargo build --package quire-server
     cd tests/interop && QUIRE_HISTORIES={{ count }} node --test --test-timeout=7200000 histories.test.mjs
 
+# Random histories of real yjs while they are watched: all JSON Patches together give what yjs holds
+watched count="500":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_WATCHED={{ count }} node --test --test-timeout=7200000 watch-histories.test.mjs
+
 # Real clients write, the server is killed at random moments, nothing confirmed may be missing: just crash 1000 sled
 crash rounds="100" store="redb":
     cargo build --package quire-server
@@ -107,6 +112,11 @@ load *args:
 # The parts alone, by criterion: just bench protocol insert
 bench *args:
     cargo bench --manifest-path benches/Cargo.toml --target-dir target {{ if args == "" { "" } else { "--bench " + args } }}
+
+# redb and sled side by side: appends, opening, memory, disk (about ten minutes; see benches/README.md)
+bench-store *args:
+    cargo build --release --manifest-path benches/Cargo.toml --target-dir target --bin store-table
+    target/release/store-table {{ args }}
 
 # The faults that other servers had, in full length (about half an hour): just soak o-03
 soak case="o-":

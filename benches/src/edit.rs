@@ -50,14 +50,20 @@ pub(crate) fn nothing() -> Bytes {
 
 /// An answer of this many bytes, with one long text.
 pub(crate) fn answer(bytes: usize) -> Bytes {
-    if bytes == 0 {
-        return nothing();
-    }
+    if bytes == 0 { nothing() } else { frame(1, &long_text(bytes)) }
+}
+
+/// The same as an edit.
+pub(crate) fn content(bytes: usize) -> Bytes {
+    frame(2, &long_text(bytes))
+}
+
+fn long_text(bytes: usize) -> Vec<u8> {
     // One client, one struct, client 1, clock 0, a string in the root "t".
     let mut update = vec![1, 1, 1, 0, 0x04, 1, 1, b't'];
     write_var_bytes(&mut update, &vec![b'x'; bytes]);
     update.push(0);
-    frame(1, &update)
+    update
 }
 
 fn frame(kind: u8, payload: &[u8]) -> Bytes {

@@ -95,13 +95,14 @@ fn main() -> Result<()> {
 }
 
 async fn measure(run: &Run) -> Result<Report> {
-    const ALL: [Scenario; 6] = [
+    const ALL: [Scenario; 7] = [
         Scenario::Fanout100,
         Scenario::Fanout1000,
         Scenario::Documents,
         Scenario::Idle,
         Scenario::Joins,
         Scenario::B4,
+        Scenario::Watch,
     ];
     let quire = std::path::absolute(&run.quire)?;
     let mut subjects = vec![

@@ -74,6 +74,19 @@ impl Server {
         Ok(Self { address: Address::parse(url)?, pid, child: None })
     }
 
+    /// The processor time that its own child processes have taken so far, those that have ended apart.
+    pub(crate) fn cpu_of_children(&self) -> Duration {
+        let Some(pid) = self.pid else { return Duration::ZERO };
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let times = processes.filter_map(|process| {
+            let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+            let (_, fields) = stat.rsplit_once(')')?;
+            let parent: u32 = fields.split_whitespace().nth(1)?.parse().ok()?;
+            if parent == pid { cpu_of(&stat) } else { None }
+        });
+        times.sum()
+    }
+
     /// Ends it at once, as a fault would, and waits until it is gone.
     pub(crate) async fn kill(mut self) -> Result<()> {
         if let Some(child) = &mut self.child {

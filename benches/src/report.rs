@@ -57,6 +57,9 @@ pub(crate) struct Figures {
     /// What of it came with each of `count`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bytes_each: Option<f64>,
+    /// What of it came with each connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) connection_bytes: Option<f64>,
     /// The size of the first sync, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sync_bytes: Option<usize>,
@@ -132,6 +135,7 @@ impl Outcome {
     pub(crate) fn tell(&self) {
         let Figures { count, seconds, cpu_us_each, latency, confirmation, bytes_each, sync_bytes, .. } =
             &self.figures;
+        let connection_bytes = &self.figures.connection_bytes;
         let mut line =
             format!("{:<12} {:<6} {}: {count} in {seconds:.2} s", self.scenario, self.server, self.round);
         if let Some(cpu) = cpu_us_each {
@@ -144,6 +148,9 @@ impl Outcome {
         }
         if let Some(bytes) = bytes_each {
             line += &format!(", {bytes:.0} bytes each");
+        }
+        if let Some(bytes) = connection_bytes {
+            line += &format!(", {bytes:.0} bytes for each connection");
         }
         if let Some(bytes) = sync_bytes {
             line += &format!(", sync of {bytes} bytes");

@@ -4,6 +4,7 @@ mod idle;
 mod joins;
 mod restart;
 mod typing;
+mod watching;
 
 use std::path::PathBuf;
 
@@ -69,7 +70,8 @@ impl Subject {
 async fn start_quire(program: &std::path::Path, store: &str, data: &std::path::Path) -> Result<Server> {
     let data = data.display().to_string();
     let mut arguments =
-        vec!["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--max-connections", "10000"];
+        vec!["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--max-connections", "20000"];
+    arguments.extend(["--max-per-document", "20000"]);
     arguments.extend(["--store", store, "--data", &data]);
     Server::start(program, &arguments).await
 }
@@ -89,6 +91,8 @@ pub(crate) enum Scenario {
     Joins,
     /// A recorded session is pushed, the server killed, and a client joins after its restart.
     B4,
+    /// 10,000 clients watch one document in which one client types: by server-sent events (part 1) and as editors (part 2).
+    Watch,
     /// A few of everything but B4, to see that it works.
     Smoke,
 }
@@ -102,6 +106,7 @@ impl Scenario {
             Self::Idle => "idle",
             Self::Joins => "joins",
             Self::B4 => "b4",
+            Self::Watch => "watch",
             Self::Smoke => "smoke",
         }
     }
@@ -132,11 +137,18 @@ impl Scenario {
                 Subject::Quire { program, store, data } => restart::run(program, store, data).await?,
                 Subject::Bare | Subject::Other { .. } => Vec::new(),
             },
-            Self::Smoke => vec![
-                Typing { documents: 3, clients: 4, writers: 2, rate: 20, seconds: 1 }.run(subject).await?,
-                idle::run(subject, 10, 1).await?,
-                joins::run(subject, 20).await?,
-            ],
+            Self::Watch => watching::run(subject, 10_000, seconds).await?,
+            Self::Smoke => {
+                let mut parts = vec![
+                    Typing { documents: 3, clients: 4, writers: 2, rate: 20, seconds: 1 }
+                        .run(subject)
+                        .await?,
+                    idle::run(subject, 10, 1).await?,
+                    joins::run(subject, 20).await?,
+                ];
+                parts.extend(watching::run(subject, 20, 1).await?);
+                parts
+            }
         })
     }
 }

@@ -55,6 +55,7 @@ struct Participant {
 impl Typing {
     pub(crate) async fn run(self, subject: &Subject) -> Result<Figures> {
         let started = subject.start(0).await?;
+        let memory_before = started.server.resident()?;
         let tally =
             Arc::new(Mutex::new(Tally { deliveries: 0, latency: Times::new(), confirmation: Times::new() }));
         let letters = self.rate * self.seconds;
@@ -78,6 +79,11 @@ impl Typing {
         // What the joins still do is not to be measured.
         sleep(Duration::from_secs(1)).await;
 
+        let memory = started.server.resident()?;
+        let connections = self.documents * self.clients;
+        let connection_bytes = memory
+            .zip(memory_before)
+            .map(|(after, before)| after.saturating_sub(before) as f64 / connections as f64);
         let cpu_before = started.server.cpu()?;
         let begin = Instant::now();
         let interval = Duration::from_secs(1) / u32::try_from(self.rate)?;
@@ -114,6 +120,7 @@ impl Typing {
             latency: tally.latency.latency(),
             confirmation: tally.confirmation.latency(),
             resident_bytes,
+            connection_bytes,
             ..Figures::default()
         })
     }

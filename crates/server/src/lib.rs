@@ -32,3 +32,4 @@ mod stream;
 mod tasks;
 mod telemetry;
 mod transport;
+mod watch;

@@ -64,6 +64,10 @@ fn documents(page: &mut Page, counters: &Counters) {
         gaps_asked,
         listeners,
         stream_skips,
+        watched,
+        watch_readings,
+        watch_reading_micros,
+        watch_failures,
         panics,
         quarantined,
         compactions,
@@ -73,6 +77,7 @@ fn documents(page: &mut Page, counters: &Counters) {
         ("documents_loaded", "Documents in memory, those that are loading included.", documents),
         ("sessions", "Sessions of editors.", sessions),
         ("listeners", "Listeners to events, polls that wait included.", listeners),
+        ("watched_documents", "Documents that are watched, or were a moment ago.", watched),
     ] {
         page.gauge(name, help, gauge.load(Ordering::Relaxed));
     }
@@ -125,6 +130,13 @@ fn documents(page: &mut Page, counters: &Counters) {
             "Times a listener was given the whole state instead of what it had missed.",
             stream_skips,
         ),
+        ("watch_readings_total", "Times a worker was asked what a watched document says.", watch_readings),
+        (
+            "watch_reading_microseconds_total",
+            "How long the answers to that were waited for.",
+            watch_reading_micros,
+        ),
+        ("watch_failures_total", "Times there was no answer to that.", watch_failures),
         ("panics_total", "Internal errors that cost a document's memory.", panics),
         ("quarantined_total", "Documents closed to editors after repeated internal errors.", quarantined),
         ("compactions_total", "Compactions that replaced a log.", compactions),

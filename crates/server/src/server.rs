@@ -25,6 +25,7 @@ pub use crate::shutdown::Shutdown;
 use crate::store::{CompactionPolicy, StoreFaults};
 use crate::tasks::Tasks;
 use crate::transport::{self, Sessions, Upgrades};
+use crate::watch::{self, Watches};
 
 /// Connections beyond those of editors: for health checks, pages and the HTTP API.
 const OTHER_SOCKETS: usize = 512;
@@ -131,9 +132,17 @@ impl Server {
         let doors = Doors { tls, strangers: strangers.clone() };
         let upgrades =
             Upgrades::new(directory.clone(), gate.clone(), settings, strangers, tasks.clone(), stop.clone());
+        let pool = pool(&config, program);
+        let watching = watch::Settings {
+            documents: config.max_watched,
+            interval: config.watch_interval,
+            kept: config.stream_log,
+        };
+        let watches = Watches::new(directory.clone(), pool.clone(), watching, tasks.clone(), stop.clone());
         let context = http::Context {
             directory: directory.clone(),
-            pool: pool(&config, program),
+            pool,
+            watches,
             gate: gate.clone(),
             doors: upgrades.clone(),
             ledger,

@@ -33,6 +33,7 @@
 //! - Where updates are missing, yrs shows what lies behind the gap as far as it can; yjs hides it until the gap is
 //!   filled.
 
+mod difference;
 mod document;
 mod error;
 mod json;
@@ -45,11 +46,32 @@ mod xml;
 /// What pool and worker say to each other over the worker's standard input and output.
 mod wire;
 
+use bytes::Bytes;
+
 pub use document::RootKind;
 pub use error::ViewError;
 pub use pool::{Pool, PoolConfig, PoolCounts};
 pub use wire::ContentRequest;
 pub use worker::run_worker;
+
+/// What a document says after a change, all roots as one JSON object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// What it said before.
+    None,
+    /// Something else.
+    Patch {
+        /// All of it.
+        content: Bytes,
+        /// What leads to it: a JSON Patch (RFC 6902), smaller than the content.
+        patch: Bytes,
+    },
+    /// Something else, and no patch to it is smaller.
+    Whole {
+        /// All of it.
+        content: Bytes,
+    },
+}
 
 /// What a document, or one root of it, says.
 #[derive(Clone, PartialEq, Eq, Debug)]

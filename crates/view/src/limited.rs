@@ -22,6 +22,11 @@ impl Limited {
         self.limit - self.bytes.len()
     }
 
+    /// Whether it has more bytes than this.
+    pub(crate) fn is_longer_than(&self, bytes: usize) -> bool {
+        self.bytes.len() > bytes
+    }
+
     fn put(&mut self, bytes: &[u8]) -> bool {
         let fits = bytes.len() <= self.left();
         if fits {

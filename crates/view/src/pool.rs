@@ -21,9 +21,9 @@ use tokio::{
 };
 
 use crate::{
-    Content, ContentRequest, ViewError,
+    Change, Content, ContentRequest, ViewError,
     process::Process,
-    wire::{Answer, MAX_ROOT_BYTES, Refusal},
+    wire::{Answer, MAX_ROOT_BYTES, Question, Refusal},
 };
 
 /// A worker that has moved more bytes than this ends after the answer: its allocator keeps what it had.
@@ -145,6 +145,52 @@ impl Pool {
     ///
     /// Cancel safe: dropping the call kills the worker that works on it and gives the turn to the next.
     pub async fn content(&self, update: Bytes, request: ContentRequest) -> Result<Content, ViewError> {
+        if let Some(root) = request.root()
+            && root.len() > MAX_ROOT_BYTES
+        {
+            return Err(ViewError::UnknownRoot { root: root.to_owned() });
+        }
+        match self.question(&request.clone().into(), &update, &[]).await? {
+            (Answer::Content, body) => self.content_of(&request, body),
+            (Answer::Refused(refusal), _) => Err(self.error_of(request, refusal)),
+            (Answer::Unchanged | Answer::Patched { .. } | Answer::Replaced, _) => Err(self.nonsense()),
+        }
+    }
+
+    /// What the document with this v1 update says, all roots as JSON, and what leads there from `before`, which must come from
+    /// an earlier answer (or be empty).
+    ///
+    /// Cancel safe, as [`Pool::content`] is.
+    pub async fn change(&self, update: Bytes, before: Bytes) -> Result<Change, ViewError> {
+        let limit = self.shared.config.max_answer_bytes;
+        let question = match u32::try_from(before.len()) {
+            Ok(length) if before.len() <= limit => Question::Change { before: length },
+            Ok(_) | Err(_) => return Err(ViewError::AnswerTooLarge { limit }),
+        };
+        let (answer, body) = self.question(&question, &update, &before).await?;
+        let body = Bytes::from(body);
+        // Written into lines as they are, so a break in one would forge another.
+        let is_line = str::from_utf8(&body).is_ok() && !body.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+        match answer {
+            Answer::Unchanged => Ok(Change::None),
+            Answer::Replaced if is_line => Ok(Change::Whole { content: body }),
+            Answer::Patched { content } if is_line && content as usize <= body.len() => {
+                let mut content_and_patch = body;
+                let patch = content_and_patch.split_off(content as usize);
+                Ok(Change::Patch { content: content_and_patch, patch })
+            }
+            Answer::Refused(refusal) => Err(self.error_of(ContentRequest::All, refusal)),
+            Answer::Replaced | Answer::Patched { .. } | Answer::Content => Err(self.nonsense()),
+        }
+    }
+
+    /// Asks a worker, when it is this question's turn.
+    async fn question(
+        &self,
+        question: &Question,
+        update: &[u8],
+        before: &[u8],
+    ) -> Result<(Answer, Vec<u8>), ViewError> {
         let Shared { config, places, turns, .. } = &*self.shared;
         if update.len() > config.max_document_bytes {
             return Err(ViewError::DocumentTooLarge {
@@ -152,28 +198,26 @@ impl Pool {
                 limit: config.max_document_bytes,
             });
         }
-        if let Some(root) = request.root()
-            && root.len() > MAX_ROOT_BYTES
-        {
-            return Err(ViewError::UnknownRoot { root: root.to_owned() });
-        }
         let busy = || {
             self.shared.busy.fetch_add(1, Ordering::Relaxed);
             ViewError::Busy
         };
         let _place = places.try_acquire().map_err(|_| busy())?;
         let Ok(Ok(_turn)) = timeout(config.queue_wait, turns.acquire()).await else { return Err(busy()) };
-        let Ok(answer) = timeout(config.timeout, self.ask(&request, &update)).await else {
+        let Ok(answer) = timeout(config.timeout, self.ask(question, &[before, update])).await else {
             self.shared.late.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(bytes = update.len(), limit = ?config.timeout, "killed a view worker that was late");
             return Err(ViewError::Late { limit: config.timeout });
         };
-        let (answer, body) = answer?;
+        let answer = answer?;
         self.shared.answered.fetch_add(1, Ordering::Relaxed);
-        match answer {
-            Answer::Content => self.content_of(&request, body),
-            Answer::Refused(refusal) => Err(self.error_of(request, refusal)),
-        }
+        Ok(answer)
+    }
+
+    /// A worker answered what it was not asked.
+    fn nonsense(&self) -> ViewError {
+        self.shared.died.fetch_add(1, Ordering::Relaxed);
+        ViewError::Died { status: "its answer was none to the question".to_owned() }
     }
 
     /// What has happened so far, for metrics.
@@ -189,16 +233,17 @@ impl Pool {
         }
     }
 
-    async fn ask(&self, request: &ContentRequest, update: &Bytes) -> Result<(Answer, Vec<u8>), ViewError> {
+    async fn ask(&self, question: &Question, body: &[&[u8]]) -> Result<(Answer, Vec<u8>), ViewError> {
+        let asked: usize = body.iter().map(|piece| piece.len()).sum();
         let mut process = if let Some(process) = self.shared.take_idle() {
             process
         } else {
             self.shared.started.fetch_add(1, Ordering::Relaxed);
             Process::start(&self.shared.config).await.map_err(ViewError::Start)?
         };
-        match process.ask(request, update).await {
+        match process.ask(question, body).await {
             Ok((answer, body)) => {
-                if update.len() + body.len() <= KEEP_UP_TO_BYTES {
+                if asked + body.len() <= KEEP_UP_TO_BYTES {
                     Shared::keep(&self.shared, process);
                 }
                 Ok((answer, body))
@@ -207,7 +252,7 @@ impl Pool {
                 self.shared.died.fetch_add(1, Ordering::Relaxed);
                 let status =
                     process.end().await.map_or_else(|| error.to_string(), |status| status.to_string());
-                tracing::warn!(bytes = update.len(), %status, %error, "a view worker died");
+                tracing::warn!(bytes = asked, %status, %error, "a view worker died");
                 Err(ViewError::Died { status })
             }
         }

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     PoolConfig,
-    wire::{self, Answer, ContentRequest, Setup},
+    wire::{self, Answer, Question, Setup},
 };
 
 /// How long a worker outlives its time limit when nobody kills it.
@@ -28,7 +28,8 @@ pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
-    max_answer_bytes: usize,
+    /// The largest body of an answer: content and a patch, which is smaller.
+    max_body_bytes: usize,
 }
 
 impl Process {
@@ -51,12 +52,16 @@ impl Process {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("a child has no pipes"));
         };
-        let mut process = Self { child, input, output, max_answer_bytes: config.max_answer_bytes };
+        let max_body_bytes = config.max_answer_bytes.saturating_mul(2);
+        let mut process = Self { child, input, output, max_body_bytes };
         let give_up = config.timeout.saturating_add(GIVE_UP_AFTER);
         let setup = Setup {
             memory_bytes: config.memory_bytes,
             give_up_millis: u64::try_from(give_up.as_millis()).unwrap_or(u64::MAX),
-            max_document_bytes: u32::try_from(config.max_document_bytes).unwrap_or(u32::MAX),
+            max_question_bytes: u32::try_from(
+                config.max_document_bytes.saturating_add(config.max_answer_bytes),
+            )
+            .unwrap_or(u32::MAX),
             max_answer_bytes: u32::try_from(config.max_answer_bytes).unwrap_or(u32::MAX),
         };
         wire::write_async(&mut process.input, &setup, &[]).await?;
@@ -69,13 +74,9 @@ impl Process {
     }
 
     /// Asks one question. After an error or a cancelled call the process is of no more use.
-    pub(crate) async fn ask(
-        &mut self,
-        request: &ContentRequest,
-        update: &[u8],
-    ) -> io::Result<(Answer, Vec<u8>)> {
-        wire::write_async(&mut self.input, request, update).await?;
-        wire::read_async(&mut self.output, self.max_answer_bytes).await
+    pub(crate) async fn ask(&mut self, question: &Question, body: &[&[u8]]) -> io::Result<(Answer, Vec<u8>)> {
+        wire::write_async(&mut self.input, question, body).await?;
+        wire::read_async(&mut self.output, self.max_body_bytes).await
     }
 
     /// Ends it, and says how it ended if it had done so by itself.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! frame   = header length (u32, little-endian), body length (u32, little-endian), header (postcard), body
-//! pool:     Setup, then any number of requests; the body of a request is a v1 update
-//! worker:   one Answer for each request; the body of `Answer::Content` is UTF-8
+//! pool:     Setup, then any number of questions; the body of one is a v1 update, behind the JSON that it is held against
+//! worker:   one Answer for each question; its body is UTF-8: the content, and a patch behind it
 //! ```
 //!
 //! The pool trusts a worker with nothing: lengths are held to limits before a buffer is made, and an answer that
@@ -45,6 +45,21 @@ impl ContentRequest {
     }
 }
 
+/// What a worker is asked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Question {
+    /// What does this document say?
+    Content(ContentRequest),
+    /// What does this document say, as JSON, and what leads there from the JSON of this many bytes?
+    Change { before: u32 },
+}
+
+impl From<ContentRequest> for Question {
+    fn from(request: ContentRequest) -> Self {
+        Self::Content(request)
+    }
+}
+
 /// The first frame to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
@@ -53,8 +68,8 @@ pub(crate) struct Setup {
     /// When the worker gives itself up, in milliseconds of one request. A little later than the pool would kill
     /// it: this is for the case that the pool's process is gone.
     pub give_up_millis: u64,
-    /// Bytes of the largest update.
-    pub max_document_bytes: u32,
+    /// Bytes of the largest update, with the JSON that it may be held against.
+    pub max_question_bytes: u32,
     /// Bytes of the largest answer.
     pub max_answer_bytes: u32,
 }
@@ -62,7 +77,16 @@ pub(crate) struct Setup {
 /// How a worker answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
+    /// The body is what was asked for.
     Content,
+    /// The document says what it said.
+    Unchanged,
+    /// The body is the content, of this many bytes, and a patch.
+    Patched {
+        content: u32,
+    },
+    /// The body is the content; no patch is smaller.
+    Replaced,
     Refused(Refusal),
 }
 
@@ -88,12 +112,12 @@ fn usize_of(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-fn prefix_and_header(header: &impl Serialize, body: &[u8]) -> io::Result<Vec<u8>> {
+fn prefix_and_header(header: &impl Serialize, body: usize) -> io::Result<Vec<u8>> {
     let too_large = |_| io::Error::new(ErrorKind::InvalidInput, "a frame is too large to send");
     let header = postcard::to_stdvec(header).map_err(io::Error::other)?;
     let mut bytes = Vec::with_capacity(8 + header.len());
     bytes.extend(u32::try_from(header.len()).map_err(too_large)?.to_le_bytes());
-    bytes.extend(u32::try_from(body.len()).map_err(too_large)?.to_le_bytes());
+    bytes.extend(u32::try_from(body).map_err(too_large)?.to_le_bytes());
     bytes.extend(header);
     Ok(bytes)
 }
@@ -123,11 +147,17 @@ pub(crate) fn read<H: DeserializeOwned>(
     Ok(Some((parse(&header)?, body)))
 }
 
-/// Writes a frame, blocking.
-pub(crate) fn write(output: &mut impl Write, header: &impl Serialize, body: &[u8]) -> io::Result<()> {
-    output.write_all(&prefix_and_header(header, body)?)?;
-    output.write_all(body)?;
+/// Writes a frame whose body is in pieces, blocking.
+pub(crate) fn write(output: &mut impl Write, header: &impl Serialize, body: &[&[u8]]) -> io::Result<()> {
+    output.write_all(&prefix_and_header(header, length(body))?)?;
+    for piece in body {
+        output.write_all(piece)?;
+    }
     output.flush()
+}
+
+fn length(body: &[&[u8]]) -> usize {
+    body.iter().map(|piece| piece.len()).sum()
 }
 
 /// Reads a frame. An end of the stream is an error. Not cancel safe: a frame may be half read.
@@ -145,14 +175,16 @@ pub(crate) async fn read_async<H: DeserializeOwned>(
     Ok((parse(&header)?, body))
 }
 
-/// Writes a frame. Not cancel safe: a frame may be half written.
+/// Writes a frame whose body is in pieces. Not cancel safe: a frame may be half written.
 pub(crate) async fn write_async(
     output: &mut (impl AsyncWrite + Unpin),
     header: &impl Serialize,
-    body: &[u8],
+    body: &[&[u8]],
 ) -> io::Result<()> {
-    output.write_all(&prefix_and_header(header, body)?).await?;
-    output.write_all(body).await?;
+    output.write_all(&prefix_and_header(header, length(body))?).await?;
+    for piece in body {
+        output.write_all(piece).await?;
+    }
     output.flush().await
 }
 
@@ -166,8 +198,8 @@ mod tests {
         let mut bytes = Vec::new();
         let request = ContentRequest::Text("a root".to_owned());
         let refused = Answer::Refused(Refusal::WrongType { found: RootKind::Map, asked: RootKind::Text });
-        write(&mut bytes, &request, &[0, 0]).unwrap();
-        write(&mut bytes, &refused, b"").unwrap();
+        write(&mut bytes, &request, &[&[0], &[0]]).unwrap();
+        write(&mut bytes, &refused, &[]).unwrap();
         let mut input = bytes.as_slice();
         assert_eq!(read(&mut input, 2).unwrap(), Some((request, vec![0, 0])));
         assert_eq!(read(&mut input, 2).unwrap(), Some((refused, vec![])));
@@ -185,7 +217,7 @@ mod tests {
     #[test]
     fn a_cut_frame_is_an_error() {
         let mut bytes = Vec::new();
-        write(&mut bytes, &Answer::Content, b"text").unwrap();
+        write(&mut bytes, &Answer::Content, &[b"text"]).unwrap();
         for end in 8..bytes.len() {
             assert!(read::<Answer>(&mut &bytes[..end], 4).is_err(), "cut at {end}");
         }

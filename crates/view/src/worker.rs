@@ -18,9 +18,10 @@ use std::{
 use rlimit::Resource;
 
 use crate::{
+    difference::{self, Difference},
     document::Document,
     limited::Limited,
-    wire::{self, Answer, ContentRequest, Refusal, Setup},
+    wire::{self, Answer, ContentRequest, Question, Refusal, Setup},
 };
 
 /// Stack of the working thread. yrs takes about 280 bytes a level, so this lasts for some 900,000 levels.
@@ -33,9 +34,12 @@ const BASE_BYTES: u64 = 512 << 20;
 static PANICKED_AT: Mutex<Option<String>> = Mutex::new(None);
 
 struct Job {
-    request: ContentRequest,
-    update: Vec<u8>,
+    question: Question,
+    body: Vec<u8>,
 }
+
+/// An answer, with its body in two pieces.
+type Answered = (Answer, [Vec<u8>; 2]);
 
 /// Answers questions about documents from standard input on standard output until the input ends.
 ///
@@ -77,24 +81,26 @@ fn serve() -> io::Result<()> {
         .spawn(move || work(&job, &answers, limit))?;
 
     let give_up = Duration::from_millis(setup.give_up_millis);
-    while let Some((request, update)) = wire::read(&mut input, setup.max_document_bytes as usize)? {
-        jobs.send(Job { request, update }).map_err(io::Error::other)?;
+    while let Some((question, body)) = wire::read(&mut input, setup.max_question_bytes as usize)? {
+        jobs.send(Job { question, body }).map_err(io::Error::other)?;
         let answer = answer.recv_timeout(give_up).map_err(io::Error::other)?;
         match answer {
-            Ok(content) => wire::write(&mut output, &Answer::Content, &content)?,
+            Ok((answer, [first, second])) => wire::write(&mut output, &answer, &[&first, &second])?,
             Err(refusal) => wire::write(&mut output, &Answer::Refused(refusal), &[])?,
         }
     }
     Ok(())
 }
 
-fn work(jobs: &Receiver<Job>, answers: &SyncSender<Result<Vec<u8>, Refusal>>, max_answer_bytes: usize) {
+fn work(jobs: &Receiver<Job>, answers: &SyncSender<Result<Answered, Refusal>>, max_answer_bytes: usize) {
     while let Ok(job) = jobs.recv() {
         // The document lives and dies inside, so nothing half-changed is seen after a panic.
-        let answer = panic::catch_unwind(|| {
-            let mut output = Limited::new(max_answer_bytes);
-            Document::read(&job.update)?.content(&job.request, &mut output)?;
-            Ok(output.into_bytes())
+        let answer = panic::catch_unwind(|| match &job.question {
+            Question::Content(request) => {
+                let content = content(&job.body, request, max_answer_bytes)?;
+                Ok((Answer::Content, [content, Vec::new()]))
+            }
+            Question::Change { before } => change(&job.body, *before as usize, max_answer_bytes),
         })
         .unwrap_or_else(|_| {
             let at = PANICKED_AT.lock().ok().and_then(|mut place| place.take()).unwrap_or_default();
@@ -104,4 +110,28 @@ fn work(jobs: &Receiver<Job>, answers: &SyncSender<Result<Vec<u8>, Refusal>>, ma
             return;
         }
     }
+}
+
+fn content(update: &[u8], request: &ContentRequest, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let mut output = Limited::new(limit);
+    Document::read(update)?.content(request, &mut output)?;
+    Ok(output.into_bytes())
+}
+
+/// Reads the update behind the `before` bytes of JSON, and holds it against those.
+fn change(body: &[u8], before: usize, limit: usize) -> Result<Answered, Refusal> {
+    let (before, update) = body.split_at_checked(before).unwrap_or_default();
+    let content = content(update, &ContentRequest::All, limit)?;
+    // What is no text was not written by a worker; then everything differs from it.
+    let (old, new) =
+        (str::from_utf8(before).unwrap_or_default(), str::from_utf8(&content).unwrap_or_default());
+    Ok(match difference::between(old, new) {
+        Difference::None => (Answer::Unchanged, [Vec::new(), Vec::new()]),
+        Difference::Whole => (Answer::Replaced, [content, Vec::new()]),
+        Difference::Patch(patch) => {
+            // Within the limit of answers, which a frame holds twice.
+            let bytes = u32::try_from(content.len()).map_err(|_| Refusal::AnswerTooLarge)?;
+            (Answer::Patched { content: bytes }, [content, patch])
+        }
+    })
 }

@@ -23,15 +23,19 @@ export class QuireClient {
   ended = null
   /** HTTP requests made: {at, method, path, status}; `status` is undefined without an answer. */
   requests = []
+  /** When an attempt to connect began: the first packet of a WebSocket, or of an HTTP session. */
+  attempts = []
   #sockets = new Set()
 
   constructor (server, name, { doc = new Y.Doc(), clientId, connect = true, transports, presence = true, provider, token, params, environment, fetch: given = fetch } = {}) {
     this.doc = doc
     if (clientId !== undefined) doc.clientID = clientId
     const sockets = this.#sockets
+    const { attempts } = this
     class Socket extends WebSocket {
       constructor (url, offered) {
         super(url, offered, { maxPayload: 2 ** 30 })
+        attempts.push(performance.now())
         sockets.add(this)
         this.on('close', () => sockets.delete(this))
         this.on('error', () => {})
@@ -64,6 +68,7 @@ export class QuireClient {
     return async (url, init) => {
       const request = { at: performance.now(), method: init.method, path: new URL(url).pathname, status: undefined }
       this.requests.push(request)
+      if (request.path.endsWith('/sessions')) this.attempts.push(request.at)
       const response = await given(url, init)
       request.status = response.status
       return response

@@ -7,14 +7,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::{Line, Serving, Wire};
+use super::{Held, Line, Serving, Wire};
+use crate::stream::{self, OwnLine, Streaming};
 
 /// Largest head of a request. Names of documents have at most 255 bytes, tokens a few kilobytes.
 const HEAD_BYTES: u32 = 32 << 10;
@@ -26,17 +29,31 @@ const STREAMS: u32 = 64;
 const STOPPING: Duration = Duration::from_millis(100);
 
 /// Serves requests until the peer closes, is silent without a request for [`Limits::header_timeout`], or `stop`.
-/// Returns early if the connection becomes a WebSocket, which goes on in a task of its own.
+/// Returns early if the connection becomes a WebSocket or an event stream, which goes on in a task of its own.
 pub(super) async fn serve(line: Line<Wire>, serving: Serving) {
-    let Serving { peer, edge, limits, place, stop } = serving;
+    let Serving { peer, edge, limits, place, tasks, stop } = serving;
     let activity = Arc::clone(line.activity());
+    let held = Held::new(line);
+    let left = Arc::new(Notify::new());
     // A request holds a clone until its response is handed over whole.
     let requests = Arc::new(());
     let service = service_fn(|request| {
         let in_work = Arc::clone(&requests);
+        // In HTTP/2 other requests are on the same connection.
+        let may_leave = request.version() <= Version::HTTP_11;
         let response = edge.clone().respond(request, peer);
+        let (held, left, tasks) = (held.clone(), Arc::clone(&left), tasks.clone());
         async move {
-            let response = response.await;
+            let mut response = response.await;
+            if let Some(events) = Streaming::of(&mut response) {
+                if may_leave && let Some(line) = held.take_line() {
+                    tasks.spawn(OwnLine::new(line, stream::head(&response), events));
+                    left.notify_one();
+                    // This future goes with the connection.
+                    return std::future::pending().await;
+                }
+                Streaming::body(&mut response, events);
+            }
             Ok::<_, Infallible>(response.map(|body| Answering { body, _in_work: in_work }))
         }
     });
@@ -50,7 +67,7 @@ pub(super) async fn serve(line: Line<Wire>, serving: Serving) {
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD_BYTES);
-    let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(line), service));
+    let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(held.clone()), service));
     let mut stopping = false;
     let mut limit = limits.header_timeout;
     let mut check_at = Instant::now() + limit;
@@ -62,6 +79,7 @@ pub(super) async fn serve(line: Line<Wire>, serving: Serving) {
                 }
                 return;
             }
+            () = left.notified() => return,
             () = async { tokio::select! { () = stop.cancelled() => {}, () = place.must_go() => {} } }, if !stopping => {
                 stopping = true;
                 serving.as_mut().graceful_shutdown();

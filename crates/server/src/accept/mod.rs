@@ -7,6 +7,7 @@
 
 mod address;
 mod connection;
+mod held;
 mod line;
 mod origin;
 mod service;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub(crate) use address::{Network, Proxies};
+pub(crate) use held::Held;
 pub(crate) use line::{Activity, Line};
 pub(crate) use origin::{Origin, Origins};
 pub(crate) use service::{Edge, Peer, Routes};
@@ -62,6 +64,8 @@ struct Serving {
     edge: Edge,
     limits: Limits,
     place: Arc<strangers::Place>,
+    /// Where event streams live that have left their HTTP connection.
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -96,6 +100,7 @@ pub(crate) async fn run(
                     edge: edge.clone(),
                     limits: limits.clone(),
                     place: strangers.enter(),
+                    tasks: tasks.clone(),
                     stop: stop.clone(),
                 };
                 let tls = tls.clone();

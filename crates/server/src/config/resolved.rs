@@ -49,6 +49,8 @@ pub struct Config {
     pub(crate) view_workers: usize,
     pub(crate) view_timeout: Duration,
     pub(crate) view_memory: usize,
+    pub(crate) watch_interval: Duration,
+    pub(crate) max_watched: usize,
     pub(crate) log: Targets,
     pub(crate) log_format: LogFormat,
     pub(crate) injection: Injection,
@@ -102,6 +104,9 @@ impl Config {
             view_workers: reader.value("view_workers", |text| value::count(text, 1..=64)),
             view_timeout: reader.value("view_timeout", |text| value::duration(text, SECOND..=5 * MINUTE)),
             view_memory: reader.value("view_memory", |text| value::bytes(text, 64 << 20..=1 << 40)),
+            watch_interval: reader
+                .value("watch_interval", |text| value::duration(text, Duration::from_millis(20)..=MINUTE)),
+            max_watched: reader.value("max_watched", |text| value::count(text, 1..=1_000_000)),
             log: reader.value("log", log_filter),
             log_format: reader.value("log_format", log_format),
             injection: Injection::default(),

@@ -340,6 +340,22 @@ pub static SETTINGS: &[Setting] = &[
         group: "Limits",
     },
     Setting {
+        key: "watch_interval",
+        kind: Kind::Value,
+        placeholder: "TIME",
+        default: "100ms",
+        help: "Least time between two changes that watchers of one document are told of",
+        group: "Limits",
+    },
+    Setting {
+        key: "max_watched",
+        kind: Kind::Value,
+        placeholder: "COUNT",
+        default: "1000",
+        help: "Documents that are watched at the same time; whoever wants to watch a further one gets 503",
+        group: "Limits",
+    },
+    Setting {
         key: "log",
         kind: Kind::Value,
         placeholder: "FILTER",

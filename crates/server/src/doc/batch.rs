@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{DocId, Message, Output, Room, RoomEvent, SessionId, To};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::counters::Counters;
 use super::directory::Shared;
@@ -56,6 +56,8 @@ pub(crate) struct Desk {
     aside: VecDeque<Command>,
     /// Who has asked for the document to be deleted.
     deletions: Vec<oneshot::Sender<Result<(), ChangeError>>>,
+    /// Counts the changes of the present room's content, for those who watch it.
+    changes: watch::Sender<u64>,
 }
 
 impl Desk {
@@ -76,6 +78,7 @@ impl Desk {
             board: Board::new(&shared.whereabouts, doc),
             aside: VecDeque::new(),
             deletions: Vec::new(),
+            changes: watch::Sender::new(0),
             shared: Arc::clone(shared),
         }
     }
@@ -133,6 +136,7 @@ impl Desk {
             Command::Rights { .. }
             | Command::Leave { .. }
             | Command::Apply { .. }
+            | Command::Changes { .. }
             | Command::Made
             | Command::Delete { .. }
             | Command::Durable(_)
@@ -223,6 +227,8 @@ impl Desk {
                 // The caller may have gone.
                 let _ = reply.send(is_known.then(|| room.replica().diff(&known)));
             }
+            // The caller may have gone.
+            Command::Changes { reply } => drop(reply.send(self.changes.subscribe())),
             Command::Made => self.ledger.note_stored(),
             Command::Delete { reply } => self.deletions.push(reply),
             Command::Durable(durable) => {
@@ -238,6 +244,7 @@ impl Desk {
             match output {
                 Output::Append { ticket, update } => {
                     self.ledger.append(ticket, &update, now + self.shared.config.compaction.after);
+                    self.changes.send_modify(|count| *count += 1);
                 }
                 Output::Transmit { to, message } => {
                     for (session, dropped) in self.fanout.send(&to, &message) {
@@ -314,6 +321,7 @@ impl Desk {
             command @ (Command::Join { .. }
             | Command::Apply { .. }
             | Command::Snapshot { .. }
+            | Command::Changes { .. }
             | Command::Delete { .. }) => {
                 self.aside.push_back(command);
             }
@@ -342,6 +350,7 @@ impl Desk {
             }))),
             // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
             Command::Snapshot { .. }
+            | Command::Changes { .. }
             | Command::Deliver { .. }
             | Command::Made
             | Command::Written { .. }
@@ -360,6 +369,8 @@ impl Desk {
             | CloseReason::Quarantined
             | CloseReason::DeadEpoch => self.board.clear(),
         }
+        // Ends the present ones.
+        self.changes = watch::Sender::new(0);
         self.ledger.abandon_rest();
         for command in std::mem::take(&mut self.aside) {
             self.defer(command);
@@ -431,6 +442,7 @@ fn brings_content(command: &Command) -> bool {
         Command::Join { .. }
         | Command::Written { .. }
         | Command::Snapshot { .. }
+        | Command::Changes { .. }
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)
@@ -446,6 +458,7 @@ fn content_bytes(command: &Command) -> usize {
         | Command::Rights { .. }
         | Command::Leave { .. }
         | Command::Snapshot { .. }
+        | Command::Changes { .. }
         | Command::Made
         | Command::Delete { .. }
         | Command::Durable(_)

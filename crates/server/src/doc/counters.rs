@@ -51,6 +51,14 @@ pub struct Counters {
     pub listeners: AtomicU64,
     /// Times a listener was given the whole state instead of what it had missed.
     pub stream_skips: AtomicU64,
+    /// Documents that are watched at present.
+    pub watched: AtomicU64,
+    /// Times a worker was asked what a watched document says.
+    pub watch_readings: AtomicU64,
+    /// Microseconds that were waited for the answers.
+    pub watch_reading_micros: AtomicU64,
+    /// Times there was no answer, for whatever reason.
+    pub watch_failures: AtomicU64,
     /// Errors of ours that cost a document's memory.
     pub panics: AtomicU64,
     /// Documents quarantined.

@@ -9,7 +9,7 @@ use quire_sync_protocol::{Access, Message, SessionId, SessionSetup, StateVector,
 use tokio::sync::oneshot;
 
 use super::error::{ChangeError, JoinError, SeatClosed};
-use super::mailbox::{Command, Mailbox, message_bytes};
+use super::mailbox::{Changes, Command, Mailbox, message_bytes};
 use crate::outbox::{Outbox, Outgoing};
 
 /// A document in memory. While a handle exists the document stays there.
@@ -61,6 +61,11 @@ impl DocHandle {
     /// What somebody at this state vector lacks; `None` if the document was never stored.
     pub(crate) async fn diff(&self, known: StateVector) -> Result<Option<Update>, JoinError> {
         self.ask(|reply| Command::Snapshot { known, reply }).await.ok_or(JoinError::Rebuilding)
+    }
+
+    /// Tells of every change of the content from now on, whoever makes it. A room that ends ends it.
+    pub(crate) async fn changes(&self) -> Result<Changes, JoinError> {
+        self.ask(|reply| Command::Changes { reply }).await.ok_or(JoinError::Rebuilding)
     }
 
     /// Tells that the document is stored, be it empty.

@@ -4,13 +4,14 @@
 //! bytes first ([`Mailbox::space`]): a sender waits while the document has too much to do, and its peer's TCP pushes
 //! back. The space is given back when the command is done, not when it is taken. The other commands need none: each
 //! is bounded by what causes it (one `Join`, `Leave` and `Written` for a session, one `Rights` for a change of them, one
-//! `Durable` or `Outdated` for a commit, one `Snapshot` or `Delete` for a request).
+//! `Durable` or `Outdated` for a commit, one `Snapshot` or `Delete` for a request, one `Changes` for a document that is
+//! watched).
 
 use std::sync::Arc;
 
 use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::error::{ChangeError, JoinError};
 use super::handle::Seat;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Apply { update: Update, space: Space, reply: oneshot::Sender<Result<Seq, JoinError>> },
     /// Encode what somebody at this state vector lacks; `None` if the document was never stored.
     Snapshot { known: StateVector, reply: oneshot::Sender<Option<Update>> },
+    /// Tell of every change of the content from now on.
+    Changes { reply: oneshot::Sender<Changes> },
     /// The document has been made in the store, empty, if it was not there.
     Made,
     /// Delete the document.
@@ -46,6 +49,9 @@ pub(crate) enum Command {
     /// From the writer: what was made for this epoch can never be stored.
     Outdated(Epoch),
 }
+
+/// Changes of a document's content. Each changes the number; when they end, the room has ended.
+pub(crate) type Changes = watch::Receiver<u64>;
 
 /// Space in a mailbox, given back when dropped.
 #[derive(Debug)]

@@ -307,7 +307,7 @@ async fn going_down(mut draining: watch::Receiver<bool>) {
 }
 
 /// Runs work of many milliseconds without holding up what else the runtime would do on this thread.
-fn run_blocking<T>(heavy: bool, work: impl FnOnce() -> T) -> T {
+pub(crate) fn run_blocking<T>(heavy: bool, work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     if heavy && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
         tokio::task::block_in_place(work)

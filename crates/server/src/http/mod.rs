@@ -12,6 +12,7 @@ mod health;
 mod metrics;
 mod pages;
 mod presence;
+mod watch;
 mod ysweet;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::config::Access;
 use crate::doc::Directory;
 use crate::stream::{After, Listener};
 use crate::transport::{Audience, Comes, Upgrades};
+use crate::watch::Watches;
 
 /// An answer of the server.
 pub(crate) type Response = warp::reply::Response;
@@ -42,6 +44,7 @@ pub(crate) type Response = warp::reply::Response;
 pub(crate) struct Context {
     pub(crate) directory: Directory,
     pub(crate) pool: Pool,
+    pub(crate) watches: Watches,
     pub(crate) gate: Gate,
     /// Where those who listen are counted.
     pub(crate) doors: Upgrades,
@@ -74,7 +77,7 @@ pub(crate) fn routes(context: &Context) -> Routes {
     let answers = pages::route().or(operations).unify().or(content::route(context)).unify();
     let answers = answers.or(documents::route(context)).unify().or(admin::route(context)).unify();
     let answers = answers.or(access::route(context)).unify().or(ysweet::route(context)).unify();
-    let answers = answers.or(presence::route(context)).unify();
+    let answers = answers.or(presence::route(context)).unify().or(watch::route(context)).unify();
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
@@ -124,6 +127,7 @@ fn nothing() -> BoxedFilter<(Response,)> {
                     .or_else(|| access::methods(path))
                     .or_else(|| ysweet::methods(path))
                     .or_else(|| presence::methods(path))
+                    .or_else(|| watch::methods(path))
                     .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()

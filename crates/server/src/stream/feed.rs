@@ -109,6 +109,11 @@ impl<S: Snapshot> Feed<S> {
         result
     }
 
+    /// Looks at the state.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&S) -> T) -> T {
+        look(&self.lock().state)
+    }
+
     /// The state as an event. Its id is the place from which on a listener misses nothing.
     pub(crate) fn snapshot(&self) -> Event {
         self.lock().snapshot()

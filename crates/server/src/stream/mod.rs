@@ -6,6 +6,9 @@
 //!                                        Listener ---+
 //! ```
 //!
+//! A stream that has an HTTP/1.1 connection takes it over ([`OwnLine`]), so that it costs little more than a socket; in HTTP/2 it is
+//! the body of an answer.
+//!
 //! A [`Source`] gives events one after another and knows its place; a listener is somebody who may listen, counts as a
 //! connection, and hears of the end: of its token, its rights, the server. Nothing is queued for a listener: each takes from its
 //! source what its connection has room for, so that a slow one costs what a fast one does. One that falls behind what a
@@ -16,12 +19,14 @@ mod cursor;
 mod event;
 mod feed;
 mod listener;
+mod own_line;
 mod serve;
 
 pub(crate) use cursor::{After, Cursor};
 pub(crate) use event::Event;
 pub(crate) use feed::{Feed, News, Reader, Snapshot};
 pub(crate) use listener::Listener;
+pub(crate) use own_line::{OwnLine, Streaming, head};
 pub(crate) use serve::{COMMENT, GREETING, close_event, poll, sse};
 
 use std::task::{Context, Poll};

@@ -13,10 +13,10 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use serde_json::json;
 use tokio::time::{Instant, Sleep, sleep_until};
-use warp::Reply as _;
 
 use super::event::Event;
 use super::listener::Listener;
+use super::own_line::Streaming;
 use super::{Next, Source};
 use crate::http::{ApiError, Response};
 use crate::transport::Close;
@@ -43,7 +43,7 @@ pub(crate) fn sse(source: impl Source, listener: Listener) -> Response {
     let mut body = Mutex::new(Body { source, listener, phase: Phase::Greeting, wrote, sign });
     // A mutex that is never locked: bodies are asked to be shareable, and nobody shares one.
     let body = poll_fn_stream(move |cx| body.get_mut().unwrap_or_else(PoisonError::into_inner).poll_next(cx));
-    let mut response = warp::reply::stream(body).into_response();
+    let mut response = Streaming::response(body);
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store, no-transform"),

@@ -32,7 +32,7 @@ use super::rate::Rates;
 use super::socket::Socket;
 use super::ward::{Client, Ward};
 use super::ws::{self, End};
-use crate::accept::{Line, Peer, Strangers, Wire};
+use crate::accept::{Held, Line, Peer, Strangers, Wire};
 use crate::auth::{Caller, Gate, Pass, Permit, Right, token_of_subprotocol};
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
@@ -354,12 +354,13 @@ async fn connect_many(
 /// Waits until the 101 is out. Gives the connection, and what the client has sent since.
 async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<Wire>, Vec<u8>), Gone> {
     let upgraded = upgrade.await.map_err(|_| Gone)?;
-    let Ok(parts) = downcast::<TokioIo<Line<Wire>>>(upgraded) else {
+    let Ok(parts) = downcast::<TokioIo<Held>>(upgraded) else {
         warn!("a connection is of an unknown kind");
         return Err(Gone);
     };
     // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
-    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+    let line = parts.io.into_inner().take_line().ok_or(Gone)?;
+    Ok((line, parts.read_buf.to_vec()))
 }
 
 /// The client went away.

@@ -145,16 +145,21 @@ impl Life {
 }
 
 impl Session {
-    /// Carries frames until the client or the server ends it, or `stop`. Whoever waits for an answer gets it.
+    /// Carries frames until the client or the server ends it, or `stop`. Whoever waits for an answer gets it, and whoever asks
+    /// after one of these answers finds no session.
     pub(super) async fn run(&mut self, seat: &Seat, stop: &CancellationToken) -> End {
-        let end = self.exchange(seat, stop).await;
+        let mut waiting = None;
+        let end = self.exchange(seat, stop, &mut waiting).await;
         let over = match &end {
             End::Closed(close) => Over::Closed(close.clone()),
             End::Lost | End::Left => Over::Lost,
         };
-        self.consumer.close(&over).await;
         self.frames.close();
         self.requests.close();
+        if let Some(reply) = waiting {
+            // Who asked may have gone.
+            let _ = reply.send(Err(over.clone()));
+        }
         while let Ok(frames) = self.frames.try_recv() {
             // Who asked may have gone.
             let _ = frames.reply.send(Err(over.clone()));
@@ -166,10 +171,17 @@ impl Session {
                 Request::Leave { done } => drop(done.send(())),
             }
         }
+        self.consumer.close(&over).await;
         end
     }
 
-    async fn exchange(&mut self, seat: &Seat, stop: &CancellationToken) -> End {
+    /// What [`run`](Self::run) does until the end. `waiting` is who waits for what it sent to be taken.
+    async fn exchange(
+        &mut self,
+        seat: &Seat,
+        stop: &CancellationToken,
+        waiting: &mut Option<oneshot::Sender<Result<Taken, Over>>>,
+    ) -> End {
         let now = Instant::now();
         let mut life = Life { times: self.times, heard: now, cut: Some(now) };
         let mut delivery = pin!(Fuse::terminated());
@@ -178,8 +190,6 @@ impl Session {
         // Set while the client is ahead of its rate.
         let mut ahead = None;
         let mut meter = Meter::new(self.ward.rates, now);
-        // Who waits for the delivery.
-        let mut waiting: Option<oneshot::Sender<Result<Taken, Over>>> = None;
         loop {
             let takes_frames = seated && delivery.is_terminated() && ahead.is_none();
             let tick = life.ends().min(self.consumer.due());
@@ -236,11 +246,11 @@ impl Session {
                                 Counters::add(&self.ward.counters.throttled, 1);
                             }
                             delivery.set(seat.deliver(messages).fuse());
-                            waiting = Some(reply);
+                            *waiting = Some(reply);
                         }
                         Err(Over::Lost) => return lost(reply),
                         Err(Over::Closed(close)) => {
-                            let _ = reply.send(Err(Over::Closed(close.clone())));
+                            *waiting = Some(reply);
                             return End::Closed(close);
                         }
                     }
@@ -260,11 +270,7 @@ impl Session {
                     self.consumer.offer(&self.window);
                 }
                 Event::Outgoing(Outgoing::Close(reason)) => {
-                    let close = Close::from(reason);
-                    if let Some(reply) = waiting {
-                        let _ = reply.send(Err(Over::Closed(close.clone())));
-                    }
-                    return End::Closed(close);
+                    return End::Closed(Close::from(reason));
                 }
                 Event::Consumer(ConsumerEvent::Room(permit)) => self.consumer.write(&self.window, permit),
                 Event::Consumer(ConsumerEvent::Cut) => {
