@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh
 #
-# Wants a Rust toolchain and Node.js 20 or newer with npm. What else is missing comes by apt-get when this runs as root on
+# Wants a Rust toolchain and Node.js (20.19, or 22.12 and newer) with npm. What else is missing comes by apt-get when this runs as root on
 # Debian or Ubuntu; elsewhere it says what to install. Stops at the first step that fails. Runs again quickly: packages are
 # installed only when something has changed. Output of each step stays in TARGET/test-logs.
 set -euo pipefail
@@ -41,8 +41,10 @@ has() { command -v "$1" > /dev/null 2>&1; }
 # --- What must be there ------------------------------------------------------------------------------------------------
 
 has cargo || die "no cargo: install a Rust toolchain of at least the rust-version in Cargo.toml (https://rustup.rs)"
-if ! has node || ! has npm; then die "no node or no npm: install Node.js 20 or newer with npm"; fi
-(($(node -p 'process.versions.node.split(".")[0]') >= 20)) || die "Node.js $(node --version) is too old: 20 or newer is needed"
+if ! has node || ! has npm; then die "no node or no npm: install Node.js 22 or newer with npm"; fi
+# What Vite, which builds the page, asks for.
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' ||
+  die "Node.js $(node --version) will not do: 20.19, 22.12 or newer is needed"
 
 packages=()
 has cc || packages+=(gcc libc6-dev)

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
+import { licences } from './build/licences.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 
@@ -30,7 +31,7 @@ export default defineConfig({
   root: here,
   base: './',
   publicDir: false,
-  plugins: [adoptedStyles, panes],
+  plugins: [adoptedStyles, panes, licences],
   resolve: {
     alias: { 'quire-client': join(here, '../client/src/index.ts') },
     dedupe: ['yjs', 'lib0', 'y-protocols']

@@ -36,6 +36,8 @@ function inline (html, files) {
   if (!path) throw new Error('the page has no style')
   const style = files.get(path).toString().trim()
   files.delete(path)
+  const licences = [...files.keys()].find(path => path.startsWith('assets/licences-'))
+  if (!licences) throw new Error('the licences are missing')
   const views = Object.fromEntries(['write', 'code', 'notes', 'board'].map(view => {
     const path = [...files.keys()].find(path => path.startsWith(`assets/${view}-`) && path.endsWith('.js'))
     if (!path) throw new Error(`the view ${view} is no file of its own`)
@@ -44,7 +46,7 @@ function inline (html, files) {
   const script = readFileSync(join(here, 'src/boot.js'), 'utf8').replace(/^\s*\/\/.*\n/gm, '').replace(/\s*\n\s*/g, '\n').trim()
     .replace(/^/, () => `var VIEWS = ${JSON.stringify(views)}\n`)
   const inlined = html.replace(found, () => `    <style>${style}</style>\n    <script>${script}</script>`)
-    // The order of the head: what is painted first, then what comes after.
+    .replaceAll('LICENCES', licences)
     .replace(/ crossorigin/g, '')
     .replace(/^\s*\n/gm, '')
   return { html: inlined, sums: { script: sum(script), style: sum(style) } }

@@ -1,7 +1,7 @@
 // The page at /: one document, several ways to edit it, and what the server makes of it.
 
 import { announce } from './announce.js'
-import { find, keepFocus, say } from './dom.js'
+import { count, find, keepFocus, say } from './dom.js'
 import { recall, remember } from './memory.js'
 import { Pane } from './pane.js'
 import { announcePeople } from './people.js'
@@ -69,6 +69,8 @@ function setSplit (isSplit: boolean): void {
     void second.turn(viewShown())
     announce('A second pane is open, for a second person.')
   } else {
+    const open = second?.session.unconfirmed ?? 0
+    if (open > 0 && !window.confirm(`${count(open, 'edit')} of the second pane would be lost: not on the server's disk yet. Close it all the same?`)) return
     second?.destroy()
     second = undefined
   }

@@ -2,7 +2,7 @@
 
 import { announce } from './announce.js'
 import { showChat } from './chat.js'
-import { find, keepFocus, make, say } from './dom.js'
+import { find, keepFocus, make, perFrame, say } from './dom.js'
 import { type Figures, showFigures } from './figures.js'
 import { everyone, picture, showPeople } from './people.js'
 import { COLOURS, safeName } from './person.js'
@@ -56,6 +56,8 @@ export class Pane {
     keepFocus(cut)
     cut.addEventListener('click', () => { this.cut(!this.session.line.isCut) })
     this.session.on('people', () => { this.#stayWithFollowed() })
+    // Whose cursor is at the end of a text moves by writing, without a word of it.
+    this.session.doc.on('update', perFrame(() => { this.#stayWithFollowed() }))
     // Whoever acts here does not follow any more.
     for (const event of ['keydown', 'pointerdown', 'wheel']) find(element, '.sheet').addEventListener(event, () => { this.#follow(undefined) }, { passive: true })
     element.addEventListener('keydown', event => { if (event.key === 'Escape') this.#escape() })

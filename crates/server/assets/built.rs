@@ -1,8 +1,14 @@
 // Made by `npm run build` in web-demo/.
 BuiltPage {
-    script: "sha256-sayllpmXzGE93inTLRg+xk2KgtOCzsCCPUFsKRJ8la0=",
-    style: "sha256-p87jeVOWoSXN57XLV+42krpzYGxrK3u78SD9ar2Tjw0=",
+    script: "sha256-R5JBAjcCh2BoauWTF5tHltaCx0V2DqMovuKYP3YGOoI=",
+    style: "sha256-QbwjLQ8XthjjdG7bgoWuCFEZz6zd3Vh+s9vO9X1IMAQ=",
     files: &[
+        Built {
+            name: "board-Do0UIUky.js",
+            content_type: "text/javascript; charset=utf-8",
+            gzip: include_bytes!("board-Do0UIUky.js.gz"),
+            brotli: include_bytes!("board-Do0UIUky.js.br"),
+        },
         Built {
             name: "board-WV7Fx3sI.css",
             content_type: "text/css; charset=utf-8",
@@ -10,16 +16,10 @@ BuiltPage {
             brotli: include_bytes!("board-WV7Fx3sI.css.br"),
         },
         Built {
-            name: "board-rx_21r3b.js",
+            name: "caret-B8vXd1hk.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("board-rx_21r3b.js.gz"),
-            brotli: include_bytes!("board-rx_21r3b.js.br"),
-        },
-        Built {
-            name: "caret-CGl6Ema7.js",
-            content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("caret-CGl6Ema7.js.gz"),
-            brotli: include_bytes!("caret-CGl6Ema7.js.br"),
+            gzip: include_bytes!("caret-B8vXd1hk.js.gz"),
+            brotli: include_bytes!("caret-B8vXd1hk.js.br"),
         },
         Built {
             name: "code-BjTK-Urb.css",
@@ -28,10 +28,10 @@ BuiltPage {
             brotli: include_bytes!("code-BjTK-Urb.css.br"),
         },
         Built {
-            name: "code-Cz49fu-a.js",
+            name: "code-HKJMjJBj.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("code-Cz49fu-a.js.gz"),
-            brotli: include_bytes!("code-Cz49fu-a.js.br"),
+            gzip: include_bytes!("code-HKJMjJBj.js.gz"),
+            brotli: include_bytes!("code-HKJMjJBj.js.br"),
         },
         Built {
             name: "icon-WSRpSPED.svg",
@@ -40,22 +40,34 @@ BuiltPage {
             brotli: include_bytes!("icon-WSRpSPED.svg.br"),
         },
         Built {
-            name: "index-D6eTxWdx.js",
+            name: "index-BX9FzsWt.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("index-D6eTxWdx.js.gz"),
-            brotli: include_bytes!("index-D6eTxWdx.js.br"),
+            gzip: include_bytes!("index-BX9FzsWt.js.gz"),
+            brotli: include_bytes!("index-BX9FzsWt.js.br"),
         },
         Built {
-            name: "notes-BYEqzqoo.css",
+            name: "licences-BJM1FtYr.txt",
+            content_type: "text/plain; charset=utf-8",
+            gzip: include_bytes!("licences-BJM1FtYr.txt.gz"),
+            brotli: include_bytes!("licences-BJM1FtYr.txt.br"),
+        },
+        Built {
+            name: "notes-Dl-mF0DY.css",
             content_type: "text/css; charset=utf-8",
-            gzip: include_bytes!("notes-BYEqzqoo.css.gz"),
-            brotli: include_bytes!("notes-BYEqzqoo.css.br"),
+            gzip: include_bytes!("notes-Dl-mF0DY.css.gz"),
+            brotli: include_bytes!("notes-Dl-mF0DY.css.br"),
         },
         Built {
-            name: "notes-BaXchjMv.js",
+            name: "notes-IMfCpeDE.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("notes-BaXchjMv.js.gz"),
-            brotli: include_bytes!("notes-BaXchjMv.js.br"),
+            gzip: include_bytes!("notes-IMfCpeDE.js.gz"),
+            brotli: include_bytes!("notes-IMfCpeDE.js.br"),
+        },
+        Built {
+            name: "positions-DkjI01Nz.js",
+            content_type: "text/javascript; charset=utf-8",
+            gzip: include_bytes!("positions-DkjI01Nz.js.gz"),
+            brotli: include_bytes!("positions-DkjI01Nz.js.br"),
         },
         Built {
             name: "tools-DkDknbHu.js",
@@ -70,10 +82,10 @@ BuiltPage {
             brotli: include_bytes!("write-DC2-4D4_.css.br"),
         },
         Built {
-            name: "write-DpUc7EZn.js",
+            name: "write-tz0rvj1y.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("write-DpUc7EZn.js.gz"),
-            brotli: include_bytes!("write-DpUc7EZn.js.br"),
+            gzip: include_bytes!("write-tz0rvj1y.js.gz"),
+            brotli: include_bytes!("write-tz0rvj1y.js.br"),
         },
         Built {
             name: "yjs-BCSxWZ6c.js",

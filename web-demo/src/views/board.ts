@@ -39,6 +39,14 @@ function cardsOf (board: Y.Array<unknown>): Card[] {
   return cards.sort((a, b) => a.place - b.place || (a.id < b.id ? -1 : 1))
 }
 
+/** Whether fields grow with their text by style. */
+const GROWS = CSS.supports('field-sizing', 'content')
+
+function fit (field: HTMLTextAreaElement): void {
+  field.style.height = 'auto'
+  field.style.height = `${field.scrollHeight}px`
+}
+
 /** What is on the screen of a card. */
 interface Shown {
   element: HTMLElement
@@ -138,6 +146,7 @@ export const open: OpenView = (host, session) => {
         button('Remove', 'close', () => { remove(id) })),
       make('span', { class: 'card-who', 'aria-hidden': 'true' }))
     element.style.setProperty('--card', card.color)
+    if (!GROWS) for (const event of ['input', 'focus']) field.addEventListener(event, () => { fit(field) })
     element.addEventListener('dragstart', event => { event.dataTransfer?.setData('text/plain', id) })
     field.addEventListener('focus', () => { session.awareness.setLocalStateField('card', id) })
     field.addEventListener('blur', () => { session.awareness.setLocalStateField('card', null) })
@@ -167,6 +176,7 @@ export const open: OpenView = (host, session) => {
         shown.set(card.id, known)
         if (list.children[at] !== known.element) list.insertBefore(known.element, list.children[at] ?? null)
       }
+      if (!GROWS) for (const field of list.querySelectorAll('textarea')) fit(field)
       say(find(list.parentElement as HTMLElement, '.column-count'), here.length > 0 ? String(here.length) : '')
     }
   }

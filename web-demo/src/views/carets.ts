@@ -7,11 +7,7 @@ import type { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { caret } from '../caret.js'
 import { safeColour, safeName } from '../person.js'
-
-interface Cursor {
-  anchor: unknown
-  head: unknown
-}
+import { positions } from './positions.js'
 
 class Caret extends WidgetType {
   #user: Record<string, unknown>
@@ -32,16 +28,6 @@ class Caret extends WidgetType {
 }
 
 const moved = Annotation.define<true>()
-
-/** Where a cursor of somebody stands in this text; `undefined` if it is in another. */
-export function positions (awareness: Awareness, client: number, text: Y.Text): { anchor: number, head: number } | undefined {
-  const cursor = awareness.getStates().get(client)?.['cursor'] as Cursor | null | undefined
-  if (cursor?.anchor == null || cursor.head == null) return undefined
-  const place = (position: unknown): Y.AbsolutePosition | null =>
-    Y.createAbsolutePositionFromRelativePosition(Y.createRelativePositionFromJSON(position), text.doc as Y.Doc)
-  const [anchor, head] = [place(cursor.anchor), place(cursor.head)]
-  return anchor?.type === text && head?.type === text ? { anchor: anchor.index, head: head.index } : undefined
-}
 
 export function carets (text: Y.Text, awareness: Awareness): Extension {
   return ViewPlugin.fromClass(class {

@@ -14,6 +14,8 @@ import { QuillBinding } from 'y-quill'
 import * as Y from 'yjs'
 import 'quill/dist/quill.core.css'
 import '../styles/notes.css'
+import { perFrame } from '../dom.js'
+import { positions } from './positions.js'
 import { page, tools, type Tool } from './tools.js'
 import type { OpenView } from './view.js'
 
@@ -82,11 +84,17 @@ export const open: OpenView = (host, session) => {
   const binding = new QuillBinding(text, quill, session.awareness)
   const undoManager = new Y.UndoManager(text, { trackedOrigins: new Set([binding]) })
   ;(quill.history as unknown as SharedHistory).manager = undoManager
+  // The cursors lie over the text, and move with it.
+  quill.root.addEventListener('scroll', perFrame(() => { (quill.getModule('cursors') as { update: () => void }).update() }), { passive: true })
   quill.on('editor-change', () => { show() })
   show()
   return {
     focus: () => { quill.focus() },
-    reveal: client => { host.querySelector(`#ql-cursor-${client} .ql-cursor-caret`)?.scrollIntoView({ block: 'center', behavior: 'smooth' }) },
+    reveal: client => {
+      const place = positions(session.awareness, client, text)
+      const bounds = place && quill.getBounds(Math.min(place.head, quill.getLength() - 1))
+      if (bounds && (bounds.top < 0 || bounds.bottom > quill.root.clientHeight)) quill.root.scrollTop += bounds.top - quill.root.clientHeight / 2
+    },
     destroy: () => {
       binding.destroy()
       undoManager.destroy()
