@@ -16,7 +16,7 @@ use super::super::life::Keepalive;
 use super::super::quota::{Counted, Quotas};
 use super::super::rate::Rates;
 use crate::accept::Strangers;
-use crate::auth::{self, Caller, Gate, Pass, Permit, Right, Stamp};
+use crate::auth::{self, CLOCK_SKEW, Caller, Gate, Pass, Permit, Right, Stamp};
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::{ApiError, Refusal};
 
@@ -251,8 +251,11 @@ impl Host {
 
     fn entry(&self, doc: &DocId, permit: Permit) -> Entry {
         let expires = permit.identity().expires;
-        let until = expires
-            .map(|expires| Instant::now() + expires.duration_since(SystemTime::now()).unwrap_or_default());
+        // As long as other connections: clocks may differ.
+        let until = expires.and_then(|expires| {
+            let ends = expires.checked_add(CLOCK_SKEW).unwrap_or(expires);
+            Instant::now().checked_add(ends.duration_since(SystemTime::now()).unwrap_or_default())
+        });
         let rights = permit.rights();
         Entry {
             granted: Granted { access: rights.right.access(), presence: rights.presence, until, expires },
