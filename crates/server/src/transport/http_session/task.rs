@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
+use quire_sync_protocol::wire::items::Item;
 use quire_sync_protocol::{Limits, Message};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -18,7 +19,7 @@ use super::super::ward::Ward;
 use super::consumer::{Consumer, ConsumerEvent, Wants};
 use super::intake::{Fault, Intake};
 use super::window::{Elsewhere, Window};
-use super::wire::{Cursor, Delivery, Item};
+use super::wire::{Cursor, Delivery};
 use crate::auth::PassEvent;
 use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
 
