@@ -20,6 +20,7 @@ use super::handle::Seat;
 use super::ledger::Ledger;
 use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
+use super::size::Size;
 use crate::store::writer::Written;
 
 /// Commands that are handled together.
@@ -49,6 +50,7 @@ pub(crate) struct Desk {
     mailbox: Mailbox,
     fanout: Fanout,
     ledger: Ledger,
+    size: Size,
     /// Commands put aside. Those that bring content hold mailbox space, the others' senders wait or are gone.
     aside: VecDeque<Command>,
     /// Who has asked for the document to be deleted.
@@ -70,6 +72,7 @@ impl Desk {
             mailbox,
             fanout: Fanout::new(shared.config.outbox_bytes, Arc::clone(&shared.counters)),
             ledger: Ledger::new(log),
+            size: Size::new(Arc::clone(shared)),
             aside: VecDeque::new(),
             deletions: Vec::new(),
             shared: Arc::clone(shared),
@@ -80,6 +83,7 @@ impl Desk {
     /// document may have been stored by a life that did not come to it.
     pub(crate) fn restart(&mut self, epoch: Epoch, seq: Option<Seq>, bytes: usize, updates: usize) {
         self.ledger.restart(epoch, seq, bytes);
+        self.size.restart();
         let policy = &self.shared.config.compaction;
         if updates as u64 > policy.updates || updates > 1 && bytes as u64 > policy.bytes {
             self.shared.compactor.ask(&self.doc);
@@ -154,6 +158,8 @@ impl Desk {
         }
         room.flush(now);
         self.carry_out(room, now);
+        self.size.watch(&mut self.ledger, room, now);
+        self.carry_out(room, now);
         self.ledger.flushed();
         if self.ledger.take_compaction(now) {
             self.shared.compactor.ask(&self.doc);
@@ -208,6 +214,12 @@ impl Desk {
                 if room.is_of_dead_epoch(&update) {
                     // The caller may have gone.
                     let _ = reply.send(Err(JoinError::DeadEpoch));
+                    return;
+                }
+                if room.is_full_for(&update) {
+                    Counters::add(&self.shared.counters.edits_refused, 1);
+                    // The caller may have gone.
+                    let _ = reply.send(Err(JoinError::Full));
                     return;
                 }
                 let ticket = room.handle_update(&update, now);
@@ -278,7 +290,7 @@ impl Desk {
             RoomEvent::EditRefused(session) => {
                 Counters::add(&counters.edits_refused, 1);
                 if self.fanout.note_refusal(session) {
-                    tracing::warn!(doc = %self.doc, %session, "edits of a viewer are refused");
+                    tracing::warn!(doc = %self.doc, %session, "edits are refused: of a viewer, or for want of room in the document");
                 }
             }
             RoomEvent::Asked(session) => {
@@ -330,7 +342,7 @@ impl Desk {
             Command::Delete { reply } => drop(reply.send(Err(match reason {
                 JoinError::Deleted => ChangeError::Deleted,
                 JoinError::Draining => ChangeError::Draining,
-                JoinError::Rebuilding | JoinError::Quarantined | JoinError::DeadEpoch => {
+                JoinError::Rebuilding | JoinError::Quarantined | JoinError::DeadEpoch | JoinError::Full => {
                     ChangeError::Internal
                 }
             }))),

@@ -27,6 +27,12 @@ pub struct DirectoryConfig {
     /// Bytes of all documents' edits that may wait for the store. Beyond this the editors of every document wait that
     /// has some itself.
     pub unsaved_bytes_of_all: usize,
+    /// Bytes of one document. Beyond this it takes no insertions.
+    pub document_bytes: usize,
+    /// Documents in memory. For one more, those that nobody has open leave.
+    pub documents: usize,
+    /// Bytes of all documents in memory, about. For one more, those that nobody has open leave.
+    pub memory_bytes: usize,
     /// Documents that may be read from the store at the same time.
     pub loads: usize,
     /// When logs are replaced by snapshots.
@@ -46,6 +52,9 @@ impl Default for DirectoryConfig {
             batch_bytes: 1 << 20,
             unsaved_bytes: 64 << 20,
             unsaved_bytes_of_all: 512 << 20,
+            document_bytes: 1 << 30,
+            documents: 100_000,
+            memory_bytes: 4 << 30,
             loads: 4,
             compaction: CompactionPolicy::default(),
             faults: StoreFaults::default(),

@@ -215,7 +215,7 @@ impl Host {
         let handle = match self.directory.open(&doc).await {
             Ok(handle) => handle,
             Err(OpenError::Draining) => return std::future::pending().await,
-            Err(error @ (OpenError::Unavailable(_) | OpenError::Internal)) => {
+            Err(error @ (OpenError::Unavailable(_) | OpenError::Internal | OpenError::NoRoom)) => {
                 warn!(%doc, %error, "the document cannot be opened, trying again");
                 return Err(Failed::Passing);
             }
@@ -229,7 +229,8 @@ impl Host {
         match handle.join(permit.setup(Dialect::Hocuspocus(address.clone()))).await {
             Ok(seat) => Ok(Opened::Seated(seat, self.entry(&doc, permit), counted)),
             Err(JoinError::Draining) => std::future::pending().await,
-            Err(JoinError::Rebuilding) => Err(Failed::Passing),
+            // Full are only those without a session.
+            Err(JoinError::Rebuilding | JoinError::Full) => Err(Failed::Passing),
             Err(JoinError::Quarantined) => Ok(Opened::Closed(Close::Quarantined)),
             Err(JoinError::Deleted) => Ok(Opened::Closed(Close::Deleted)),
             Err(JoinError::DeadEpoch) => Ok(Opened::Closed(Close::DeadEpoch)),
