@@ -20,6 +20,8 @@ pub(crate) fn render(directory: &Directory) -> String {
         1,
     );
     store(&mut page, &directory.status(), directory.unsaved());
+    let memory = "Memory for all documents, about.";
+    page.gauge("documents_bytes", memory, directory.memory_bytes());
     documents(&mut page, directory.counters());
     page.0
 }
@@ -42,6 +44,8 @@ fn documents(page: &mut Page, counters: &Counters) {
     // By name, so that none is forgotten.
     let Counters {
         documents,
+        documents_full,
+        no_room,
         sessions,
         joins,
         loads,
@@ -79,6 +83,11 @@ fn documents(page: &mut Page, counters: &Counters) {
     } = counters;
     for (name, help, gauge) in [
         ("documents_loaded", "Documents in memory, those that are loading included.", documents),
+        (
+            "documents_full",
+            "Documents that are as large as they may be, and take no insertions.",
+            documents_full,
+        ),
         ("sessions", "Sessions of editors.", sessions),
         ("listeners", "Listeners to events, polls that wait included.", listeners),
         ("watched_documents", "Documents that are watched, or were a moment ago.", watched),
@@ -92,6 +101,11 @@ fn documents(page: &mut Page, counters: &Counters) {
             "load_failures_total",
             "Loads that failed: the store could not be read, or what it holds is damaged.",
             load_failures,
+        ),
+        (
+            "no_room_total",
+            "Times a document could not be opened because as much was in memory as may be.",
+            no_room,
         ),
         ("messages_total", "Messages taken from editors.", messages),
         ("batches_total", "Batches they were handled in.", batches),

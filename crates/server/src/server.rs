@@ -30,6 +30,9 @@ use crate::watch::{self, Watches};
 /// Connections beyond those of editors: for health checks, pages and the HTTP API.
 const OTHER_SOCKETS: usize = 512;
 
+/// Connections of monitoring, where that has an address of its own.
+const MONITORING_SOCKETS: usize = 64;
+
 /// Files that the process needs beside its connections: the store, logs, pipes to workers.
 const OTHER_FILES: u64 = 256;
 
@@ -44,6 +47,7 @@ const STORING_ENDS: Duration = Duration::from_millis(9_300);
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    monitoring: Option<Monitoring>,
     directory: Directory,
     edge: Edge,
     doors: Doors,
@@ -52,6 +56,16 @@ pub struct Server {
     tasks: Tasks,
     /// Tells connections to end.
     stop: CancellationToken,
+}
+
+/// What answers for monitoring, at an address of its own.
+#[derive(Debug)]
+struct Monitoring {
+    listener: TcpListener,
+    address: SocketAddr,
+    edge: Edge,
+    doors: Doors,
+    limits: accept::Limits,
 }
 
 /// Why a server could not start.
@@ -103,10 +117,7 @@ impl Server {
 
     /// Like [`Server::bind`] with a store of the caller's own, whatever the configuration says.
     pub async fn bind_with(config: Config, store: Arc<dyn DocumentStore>) -> Result<Self, StartError> {
-        let address = config.listen;
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let (listener, address) = listen(config.listen).await?;
         let program = match &config.worker {
             Some(program) => program.clone(),
             None => std::env::current_exe().map_err(StartError::Program)?,
@@ -153,14 +164,36 @@ impl Server {
         let sessions = Sessions::new(upgrades.clone(), config.outbox);
         let origins = Origins::new(config.access.allow_origin.clone(), trusts_the_machine);
         let proxies = Proxies::new(config.trusted_proxies.clone());
-        let edge = Edge::new(upgrades, sessions, http::routes(&context), origins, proxies, counters);
+        let transports = Some((upgrades, sessions));
+        let edge = Edge::new(transports, http::routes(&context), origins, proxies, Arc::clone(&counters));
         let limits = accept::Limits {
             sockets: config.max_connections + OTHER_SOCKETS,
             header_timeout: config.header_timeout,
             write_timeout: config.write_timeout,
         };
         raise_file_limit(limits.sockets);
-        Ok(Self { listener, address, directory, edge, doors, gate, limits, tasks, stop })
+        let monitoring = match config.metrics_listen {
+            None => None,
+            Some(address) => {
+                let (listener, address) = listen(address).await?;
+                let origins = Origins::new(Vec::new(), address.ip().is_loopback());
+                let proxies = Proxies::new(Vec::new());
+                Some(Monitoring {
+                    listener,
+                    address,
+                    edge: Edge::new(
+                        None,
+                        http::operations(&context),
+                        origins,
+                        proxies,
+                        Arc::clone(&counters),
+                    ),
+                    doors: Doors { tls: None, strangers: Strangers::new(MONITORING_SOCKETS, counters) },
+                    limits: accept::Limits { sockets: MONITORING_SOCKETS, ..limits.clone() },
+                })
+            }
+        };
+        Ok(Self { listener, address, monitoring, directory, edge, doors, gate, limits, tasks, stop })
     }
 
     /// What addresses begin with: `http`, or `https` with a certificate.
@@ -173,16 +206,26 @@ impl Server {
         self.address
     }
 
+    /// The address that answers for monitoring alone, with the real port, if there is one.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.monitoring.as_ref().map(|monitoring| monitoring.address)
+    }
+
     /// Serves until it is told to stop. Returns when connections are closed and documents are durable, at the latest 10 s after.
     pub async fn run(self, shutdown: Shutdown) {
         let scheme = self.scheme();
-        let Self { listener, address, directory, edge, doors, gate, limits, tasks, stop } = self;
+        let Self { listener, address, monitoring, directory, edge, doors, gate, limits, tasks, stop } = self;
         info!(
             version = env!("CARGO_PKG_VERSION"),
             "open {scheme}://{address} in a browser for a page to try it on"
         );
         let accepting = accept::run(listener, edge, limits, doors.clone(), tasks.clone(), stop.clone());
         let mut accepting = tokio::spawn(accepting);
+        if let Some(Monitoring { listener, address, edge, doors, limits }) = monitoring {
+            info!("metrics are at http://{address}/metrics, for whoever reaches that address");
+            // A task of its own, not one that the end waits for: it ends with `stop`.
+            tokio::spawn(accept::run(listener, edge, limits, doors, tasks.clone(), stop.clone()));
+        }
         let fresh = stop.clone();
         tasks.spawn(async move {
             fresh.run_until_cancelled(gate.keep_fresh()).await;
@@ -220,6 +263,14 @@ impl Server {
     }
 }
 
+/// Takes an address. Gives it with the real port, if 0 was asked for.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
 fn limits(config: &Config) -> Limits {
     Limits { frame_bytes: config.max_message, ..Limits::default() }
 }
@@ -237,6 +288,9 @@ fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Direc
         outbox_bytes: config.outbox,
         stream_bytes: config.stream_log,
         inbox: config.inbox,
+        document_bytes: config.max_document,
+        documents: config.max_documents,
+        memory_bytes: config.max_memory,
         faults: StoreFaults { delay: config.injection.store_delay, ..StoreFaults::default() },
         compaction,
         ..DirectoryConfig::default()

@@ -98,6 +98,8 @@ pub(crate) struct Session {
     pub(crate) asked: Option<Instant>,
     /// Whether it has been told that its edits are dropped.
     pub(crate) told_read_only: bool,
+    /// Whether an edit of it was dropped because the document is full.
+    pub(crate) told_full: bool,
     /// A question has been dropped from its outbox; it is asked again when that is empty.
     pub(crate) owes_question: bool,
     /// Presence has been dropped from its outbox; everybody's is sent when that is empty.
@@ -117,6 +119,7 @@ impl Session {
             phase: Phase::Live,
             asked: None,
             told_read_only: false,
+            told_full: false,
             owes_question: false,
             owes_presence: false,
             pace: Pace::default(),

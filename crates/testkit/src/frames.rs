@@ -35,7 +35,7 @@ pub fn frames(data: &[u8]) {
 }
 
 /// The bytes that a message keeps, those of a state vector as it is encoded at the least.
-fn payload(message: &Message) -> usize {
+pub(crate) fn payload(message: &Message) -> usize {
     match message {
         Message::SyncStep1(vector) => vector.iter().count() * 2,
         Message::SyncStep2(update) | Message::Update(update) => Update::bytes(update).len(),

@@ -1,6 +1,6 @@
 //! The laws of Quire's protocol and store, held against any bytes.
 //!
-//! Each of [`frames()`], [`updates()`], [`awareness()`], [`room()`] and [`records()`] takes bytes, makes of them what a peer or a
+//! Each of [`frames()`], [`hocuspocus()`], [`ysweet()`], [`items()`], [`updates()`], [`awareness()`], [`room()`] and [`records()`] takes bytes, makes of them what a peer or a
 //! device could have handed in, and panics where a law is broken. The fuzz targets in `fuzz/` are shells over them; the
 //! tests of this crate replay what the fuzzer has found worth keeping, in `corpus/`. [`vectors`] gives the recorded
 //! updates and frames of `tests/vectors`.
@@ -17,6 +17,7 @@
 
 mod awareness;
 pub mod corpus;
+mod dialects;
 mod frames;
 pub mod ids;
 pub mod pieces;
@@ -26,6 +27,7 @@ mod updates;
 pub mod vectors;
 
 pub use awareness::awareness;
+pub use dialects::{hocuspocus, items, ysweet};
 pub use frames::frames;
 pub use records::records;
 pub use room::room;
@@ -35,8 +37,11 @@ pub use updates::{accepted, updates};
 pub type Target = fn(&[u8]);
 
 /// All fuzz targets by name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("frames", frames),
+    ("hocuspocus", hocuspocus),
+    ("ysweet", ysweet),
+    ("items", items),
     ("updates", updates),
     ("awareness", awareness),
     ("room", room),

@@ -33,11 +33,25 @@ pub fn histories() -> Vec<History> {
     histories
 }
 
-/// All recorded binary frames of the wire, in both directions.
+/// All recorded binary frames of the y-websocket dialect, in both directions.
 pub fn frames() -> Vec<Vec<u8>> {
-    let frames: Vec<_> =
-        steps().filter(|step| step["type"] == "binary").filter_map(|step| hex(&step)).collect();
-    assert!(frames.len() > 50, "only {} frames are recorded", frames.len());
+    frames_of("yws-")
+}
+
+/// All recorded binary frames of the Hocuspocus dialect, in both directions.
+pub fn hocuspocus() -> Vec<Vec<u8>> {
+    frames_of("hp-")
+}
+
+/// All recorded binary frames of the y-sweet dialect, in both directions.
+pub fn ysweet() -> Vec<Vec<u8>> {
+    frames_of("ysweet-")
+}
+
+fn frames_of(prefix: &str) -> Vec<Vec<u8>> {
+    let steps = steps(prefix);
+    let frames: Vec<_> = steps.iter().filter(|step| step["type"] == "binary").filter_map(hex).collect();
+    assert!(frames.len() > 10, "only {} frames of {prefix} are recorded", frames.len());
     frames
 }
 
@@ -51,9 +65,9 @@ pub fn awareness() -> Vec<Vec<u8>> {
     updates
 }
 
-fn steps() -> impl Iterator<Item = Value> {
-    let wire = recordings().into_iter().filter(|(file, _)| file.starts_with("yws-"));
-    wire.flat_map(|(_, recording)| recording["steps"].as_array().cloned().unwrap_or_default())
+fn steps(prefix: &str) -> Vec<Value> {
+    let wire = recordings().into_iter().filter(|(file, _)| file.starts_with(prefix));
+    wire.flat_map(|(_, recording)| recording["steps"].as_array().cloned().unwrap_or_default()).collect()
 }
 
 fn recordings() -> Vec<(String, Value)> {

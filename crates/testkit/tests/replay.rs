@@ -32,6 +32,12 @@ fn what_the_libraries_wrote_keeps_the_laws() {
     for frame in vectors::frames() {
         quire_testkit::frames(&frame);
     }
+    for frame in vectors::hocuspocus() {
+        quire_testkit::hocuspocus(&frame);
+    }
+    for frame in vectors::ysweet() {
+        quire_testkit::ysweet(&frame);
+    }
     for update in vectors::awareness() {
         quire_testkit::awareness(&update);
     }

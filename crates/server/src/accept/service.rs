@@ -26,8 +26,8 @@ pub(crate) type Routes = BoxCloneSyncService<::http::Request<Incoming>, Response
 /// Answers requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Edge {
-    upgrades: Upgrades,
-    sessions: Sessions,
+    /// What carries documents, where documents are to be had.
+    transports: Option<(Upgrades, Sessions)>,
     routes: Routes,
     origins: Arc<Origins>,
     proxies: Arc<Proxies>,
@@ -36,14 +36,13 @@ pub(crate) struct Edge {
 
 impl Edge {
     pub(crate) fn new(
-        upgrades: Upgrades,
-        sessions: Sessions,
+        transports: Option<(Upgrades, Sessions)>,
         routes: Routes,
         origins: Origins,
         proxies: Proxies,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { upgrades, sessions, routes, origins: Arc::new(origins), proxies: Arc::new(proxies), counters }
+        Self { transports, routes, origins: Arc::new(origins), proxies: Arc::new(proxies), counters }
     }
 
     /// The answer. Never fails: what goes wrong inside is a 500.
@@ -79,15 +78,17 @@ impl Edge {
     }
 
     async fn route(self, request: ::http::Request<Incoming>, peer: Peer) -> Response {
-        if transport::asks_for_websocket(request.headers()) {
-            self.upgrades.answer(request, peer).await
-        } else if transport::is_for_sessions(request.uri().path()) {
-            self.sessions.answer(request, peer).await
-        } else {
-            match self.routes.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
+        if let Some((upgrades, sessions)) = self.transports {
+            if transport::asks_for_websocket(request.headers()) {
+                return upgrades.answer(request, peer).await;
             }
+            if transport::is_for_sessions(request.uri().path()) {
+                return sessions.answer(request, peer).await;
+            }
+        }
+        match self.routes.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
         }
     }
 }

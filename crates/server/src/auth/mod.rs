@@ -30,7 +30,7 @@ mod tool;
 mod webhook;
 
 pub(crate) use caller::{Caller, Token, token_of_subprotocol};
-pub(crate) use claims::Seconds;
+pub(crate) use claims::{CLOCK_SKEW, Seconds};
 pub(crate) use gate::{Gate, Permit};
 pub(crate) use grants::{Grant, Right, Scope};
 pub(crate) use keys::Key;

@@ -29,6 +29,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) listen: SocketAddr,
+    /// Where monitoring is answered without a token.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) access: Access,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) trusted_proxies: Vec<Network>,
@@ -42,6 +44,9 @@ pub struct Config {
     pub(crate) keepalive: Duration,
     pub(crate) max_connections: usize,
     pub(crate) max_message: usize,
+    pub(crate) max_document: usize,
+    pub(crate) max_documents: usize,
+    pub(crate) max_memory: usize,
     pub(crate) outbox: usize,
     pub(crate) stream_log: usize,
     pub(crate) inbox: usize,
@@ -82,6 +87,7 @@ impl Config {
         };
         let config = Self {
             listen,
+            metrics_listen: reader.optional("metrics_listen", value::address),
             access,
             tls: reader.tls(),
             trusted_proxies: reader.list("trusted_proxies", Network::parse),
@@ -98,6 +104,9 @@ impl Config {
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
             max_connections: reader.value("max_connections", |text| value::count(text, 1..=1_000_000)),
             max_message: reader.value("max_message", |text| value::bytes(text, 64 << 10..=1 << 30)),
+            max_document: reader.value("max_document", |text| value::bytes(text, 64 << 10..=1 << 40)),
+            max_documents: reader.value("max_documents", |text| value::count(text, 1..=10_000_000)),
+            max_memory: reader.value("max_memory", |text| value::bytes(text, 1 << 20..=1 << 46)),
             outbox: reader.value("outbox", |text| value::bytes(text, 64 << 10..=1 << 30)),
             inbox: reader.value("inbox", |text| value::count(text, 1..=100_000)),
             stream_log: reader.value("stream_log", |text| value::bytes(text, 16 << 10..=1 << 30)),

@@ -20,6 +20,7 @@ use super::handle::Seat;
 use super::ledger::Ledger;
 use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
+use super::size::Size;
 use crate::presence::Board;
 use crate::store::writer::Written;
 
@@ -52,6 +53,7 @@ pub(crate) struct Desk {
     ledger: Ledger,
     /// Where it stands who is there.
     board: Board,
+    size: Size,
     /// Commands put aside. Those that bring content hold mailbox space, the others' senders wait or are gone.
     aside: VecDeque<Command>,
     /// Who has asked for the document to be deleted.
@@ -77,6 +79,7 @@ impl Desk {
             fanout: Fanout::new(shared.config.outbox_bytes, Arc::clone(&shared.counters)),
             ledger: Ledger::new(log),
             board: Board::new(&shared.whereabouts, doc),
+            size: Size::new(Arc::clone(shared)),
             aside: VecDeque::new(),
             deletions: Vec::new(),
             changes: watch::Sender::new(0),
@@ -88,6 +91,7 @@ impl Desk {
     /// document may have been stored by a life that did not come to it.
     pub(crate) fn restart(&mut self, epoch: Epoch, seq: Option<Seq>, bytes: usize, updates: usize) {
         self.ledger.restart(epoch, seq, bytes);
+        self.size.restart();
         let policy = &self.shared.config.compaction;
         if updates as u64 > policy.updates || updates > 1 && bytes as u64 > policy.bytes {
             self.shared.compactor.ask(&self.doc);
@@ -166,6 +170,8 @@ impl Desk {
         room.flush(now);
         self.carry_out(room, now);
         self.board.tick(now);
+        self.size.watch(&mut self.ledger, room, now);
+        self.carry_out(room, now);
         self.ledger.flushed();
         if self.ledger.take_compaction(now) {
             self.shared.compactor.ask(&self.doc);
@@ -220,6 +226,12 @@ impl Desk {
                 if room.is_of_dead_epoch(&update) {
                     // The caller may have gone.
                     let _ = reply.send(Err(JoinError::DeadEpoch));
+                    return;
+                }
+                if room.is_full_for(&update) {
+                    Counters::add(&self.shared.counters.edits_refused, 1);
+                    // The caller may have gone.
+                    let _ = reply.send(Err(JoinError::Full));
                     return;
                 }
                 let ticket = room.handle_update(&update, now);
@@ -303,7 +315,7 @@ impl Desk {
             RoomEvent::EditRefused(session) => {
                 Counters::add(&counters.edits_refused, 1);
                 if self.fanout.note_refusal(session) {
-                    tracing::warn!(doc = %self.doc, %session, "edits of a viewer are refused");
+                    tracing::warn!(doc = %self.doc, %session, "edits are refused: of a viewer, or for want of room in the document");
                 }
             }
             RoomEvent::Asked(session) => {
@@ -364,7 +376,7 @@ impl Desk {
             Command::Delete { reply } => drop(reply.send(Err(match reason {
                 JoinError::Deleted => ChangeError::Deleted,
                 JoinError::Draining => ChangeError::Draining,
-                JoinError::Rebuilding | JoinError::Quarantined | JoinError::DeadEpoch => {
+                JoinError::Rebuilding | JoinError::Quarantined | JoinError::DeadEpoch | JoinError::Full => {
                     ChangeError::Internal
                 }
             }))),

@@ -31,6 +31,12 @@ pub struct DirectoryConfig {
     pub stream_bytes: usize,
     /// Notifications that are kept for one user.
     pub inbox: usize,
+    /// Bytes of one document. Beyond this it takes no insertions.
+    pub document_bytes: usize,
+    /// Documents in memory. For one more, those that nobody has open leave.
+    pub documents: usize,
+    /// Bytes of all documents in memory, about. For one more, those that nobody has open leave.
+    pub memory_bytes: usize,
     /// Documents that may be read from the store at the same time.
     pub loads: usize,
     /// When logs are replaced by snapshots.
@@ -52,6 +58,9 @@ impl Default for DirectoryConfig {
             unsaved_bytes_of_all: 512 << 20,
             stream_bytes: 256 << 10,
             inbox: 1000,
+            document_bytes: 1 << 30,
+            documents: 100_000,
+            memory_bytes: 4 << 30,
             loads: 4,
             compaction: CompactionPolicy::default(),
             faults: StoreFaults::default(),

@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counters {
     /// Documents in memory at present, those that are still loading included.
     pub documents: AtomicU64,
+    /// Documents at present that are as large as they may be, and take no insertions.
+    pub documents_full: AtomicU64,
+    /// Times a document could not be opened because as much was in memory as may be.
+    pub no_room: AtomicU64,
     /// Sessions at present.
     pub sessions: AtomicU64,
     /// Sessions that joined.
@@ -27,7 +31,7 @@ pub struct Counters {
     pub store_failures: AtomicU64,
     /// Times a session's outbox was full and it was sent a diff later.
     pub resyncs: AtomicU64,
-    /// Edits of viewers that were dropped.
+    /// Edits that were dropped: of viewers, or for want of room in the document.
     pub edits_refused: AtomicU64,
     /// Presence entries that were dropped.
     pub presence_refused: AtomicU64,

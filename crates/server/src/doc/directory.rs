@@ -26,6 +26,7 @@ use super::counters::Counters;
 use super::error::{ChangeError, OpenError};
 use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
+use super::memory::Memory;
 use super::task::Task;
 use crate::notify::Notifications;
 use crate::presence::Whereabouts;
@@ -38,6 +39,9 @@ use crate::store::{Compactions, StoreStatus};
 
 /// How long the end of a compaction is waited for when the server goes down.
 const COMPACTION_ENDS: Duration = Duration::from_secs(1);
+
+/// How long one waits for room in memory. Idle documents leave as soon as they are durable.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
 
 /// Finds or loads documents. Cheap to clone; all clones are the same directory.
 #[derive(Clone, Debug)]
@@ -74,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) notifications: Notifications,
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
+    pub(crate) memory: Memory,
     table: Mutex<Table>,
     /// Notified when a task has ended.
     ended: Notify,
@@ -125,6 +130,7 @@ impl Directory {
             whereabouts: Whereabouts::new(config.stream_bytes, Arc::clone(&counters)),
             notifications: Notifications::new(Arc::clone(&store), config.inbox, Arc::clone(&counters)),
             reader: Reader::new(store, config.loads),
+            memory: Memory::new(config.documents, config.memory_bytes),
             config,
             counters,
             draining: watch::Sender::new(false),
@@ -140,9 +146,25 @@ impl Directory {
     ///
     /// Cancel safe: a load that has begun goes on. Call within a tokio runtime.
     pub async fn open(&self, doc: &DocId) -> Result<DocHandle, OpenError> {
-        let (handle, readiness) = self.shared.find_or_insert(doc)?;
+        let (handle, readiness) = self.find_or_wait(doc).await?;
         first_load(readiness).await?;
         Ok(handle)
+    }
+
+    /// Finds the document, or has it loaded as soon as there is room for it.
+    async fn find_or_wait(&self, doc: &DocId) -> Result<(DocHandle, watch::Receiver<Readiness>), OpenError> {
+        let patience = tokio::time::Instant::now() + ROOM_WAIT;
+        loop {
+            let ended = self.shared.ended.notified();
+            match self.shared.find_or_insert(doc) {
+                Err(OpenError::NoRoom) if tokio::time::timeout_at(patience, ended).await.is_ok() => {}
+                Err(OpenError::NoRoom) => {
+                    Counters::add(&self.shared.counters.no_room, 1);
+                    return Err(OpenError::NoRoom);
+                }
+                found => return found,
+            }
+        }
     }
 
     /// The document's whole content, from memory or else from the store; `None` if it was never stored. Keeps nothing in
@@ -222,7 +244,7 @@ impl Directory {
     /// Deletes a document, be it damaged or quarantined. When this returns it is gone from the store, and its editors are told
     /// ([`CloseReason::Deleted`](super::CloseReason::Deleted)). If cancelled, it may or may not be deleted.
     pub async fn delete(&self, doc: &DocId) -> Result<(), ChangeError> {
-        match self.shared.find_or_insert(doc) {
+        match self.find_or_wait(doc).await {
             Ok((handle, readiness)) => match first_load(readiness).await {
                 Ok(()) => return handle.delete().await,
                 Err(OpenError::Damaged(_)) => {}
@@ -266,6 +288,11 @@ impl Directory {
     /// Notifications, which are in the same store.
     pub(crate) fn notifications(&self) -> &Notifications {
         &self.shared.notifications
+    }
+
+    /// About how many bytes the documents in memory take.
+    pub fn memory_bytes(&self) -> usize {
+        self.shared.memory.bytes()
     }
 
     /// What the document layer counts.
@@ -317,6 +344,9 @@ impl Shared {
         if let Some(found) = table.find(doc)? {
             return Ok(found);
         }
+        if !self.memory.has_room(table.tasks) {
+            return Err(OpenError::NoRoom);
+        }
         let (mailbox, commands) = Mailbox::new(self.config.mailbox_bytes);
         let (ready, readiness) = watch::channel(Readiness::Loading);
         let leases = Arc::default();
@@ -339,6 +369,13 @@ impl Shared {
             Err(OpenError::Quarantined) => Ok(None),
             found => found,
         }
+    }
+
+    /// A document has left memory: idle ones may stay if that is enough, and who waits for room looks again.
+    pub(crate) fn made_room(&self) {
+        let documents = self.lock().tasks;
+        self.memory.left(documents);
+        self.ended.notify_waiters();
     }
 
     pub(crate) fn next_session(&self) -> SessionId {

@@ -34,6 +34,9 @@ pub enum OpenError {
     /// The document was deleted, and has not been made anew.
     #[error("the document was deleted")]
     Deleted,
+    /// As much is in memory as may be, and somebody has all of it open.
+    #[error("as much is in memory as may be")]
+    NoRoom,
     /// The server is going down.
     #[error("the server is going down")]
     Draining,
@@ -68,6 +71,9 @@ pub enum JoinError {
     /// The update belongs to a document of the same name that was deleted.
     #[error("the update belongs to a document of the same name that was deleted")]
     DeadEpoch,
+    /// The document is as large as it may be. Only an update that came without a session hears this.
+    #[error("the document is as large as it may be")]
+    Full,
     /// The server is going down.
     #[error("the server is going down")]
     Draining,
@@ -118,6 +124,7 @@ impl From<OpenError> for ChangeError {
             OpenError::Damaged(reason) => Self::Damaged(reason),
             OpenError::Deleted => Self::Deleted,
             OpenError::Draining => Self::Draining,
+            OpenError::NoRoom => Self::Unavailable("as much is in memory as may be".to_owned()),
             // One that is being deleted, or was quarantined a moment ago, is told apart by another attempt.
             OpenError::Quarantined | OpenError::Internal => Self::Internal,
         }

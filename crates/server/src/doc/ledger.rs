@@ -152,6 +152,11 @@ impl Ledger {
         own > limit || own > 0 && self.log.unsaved_bytes_of_all() > limit_of_all
     }
 
+    /// The size of the document was measured.
+    pub(crate) fn measured(&mut self, bytes: usize) {
+        self.bytes = bytes;
+    }
+
     /// About the size of the document.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -68,6 +68,8 @@ pub(crate) enum Event {
     Vacant,
     /// Time has passed.
     Tick,
+    /// Others need the room that it takes.
+    Pressed,
     /// Everything is durable.
     Settled,
     /// The directory has let it go.
@@ -116,6 +118,8 @@ impl Life {
             (Phase::Idle { .. } | Phase::Retiring, Event::Occupied) => Phase::Active,
             (Phase::Active, Event::Vacant) => idle(self.idle),
             (Phase::Idle { until }, Event::Tick) if until <= now => Phase::Retiring,
+
+            (Phase::Idle { .. }, Event::Pressed) => Phase::Retiring,
 
             (Phase::Retiring, Event::Wanted) => idle(self.idle.max(ASK_AGAIN)),
             (Phase::Retiring, Event::Released) => Phase::Gone,

@@ -21,7 +21,9 @@ mod handle;
 mod ledger;
 mod lifecycle;
 mod mailbox;
+mod memory;
 mod queue;
+mod size;
 mod task;
 
 pub use config::DirectoryConfig;

@@ -33,6 +33,9 @@ pub(crate) struct Task {
     commands: Receiver<Command>,
     ready: watch::Sender<Readiness>,
     draining: watch::Receiver<bool>,
+    pressure: watch::Receiver<bool>,
+    /// Somebody wanted it when it was about to make room: it waits for that.
+    was_kept: bool,
     life: Life,
     desk: Desk,
 }
@@ -45,9 +48,10 @@ impl Task {
         ready: watch::Sender<Readiness>,
     ) -> Self {
         let draining = place.shared.draining.subscribe();
+        let pressure = place.shared.memory.pressure();
         let life = Life::new(place.shared.config.idle_unload);
         let desk = Desk::new(&place.shared, &place.doc, mailbox);
-        Self { place, commands, ready, draining, life, desk }
+        Self { place, commands, ready, draining, pressure, was_kept: false, life, desk }
     }
 
     /// Runs to the end of the document's life.
@@ -121,6 +125,7 @@ impl Task {
                 biased;
                 () = &mut stop => Wake::GoingDown,
                 batch = self.desk.next_batch(&mut self.commands) => Wake::Batch(batch),
+                () = pressed(&mut self.pressure), if self.may_make_room() => Wake::Due,
                 () = alarm.until(due.map(Into::into)) => Wake::Due,
             };
             let batch = match wake {
@@ -154,12 +159,17 @@ impl Task {
             }
             self.advance(if self.desk.is_vacant() { Event::Vacant } else { Event::Occupied });
             self.advance(Event::Tick);
+            self.was_kept &= self.life.phase != Phase::Active;
+            if self.may_make_room() && *self.pressure.borrow() {
+                self.advance(Event::Pressed);
+            }
             if self.life.phase == Phase::Retiring && self.desk.is_settled() {
                 let Self { place, desk, commands, .. } = self;
                 if place.release(|| commands.is_empty() && !desk.has_aside()) {
                     desk.retire();
                     self.advance(Event::Released);
                 } else {
+                    self.was_kept = true;
                     self.advance(Event::Wanted);
                 }
             }
@@ -268,6 +278,10 @@ impl Task {
         }
     }
 
+    fn may_make_room(&self) -> bool {
+        matches!(self.life.phase, Phase::Idle { .. }) && !self.was_kept
+    }
+
     fn is_to_be_loaded_again(&self) -> bool {
         matches!(self.life.phase, Phase::Rebuilding | Phase::Outdated)
     }
@@ -304,6 +318,12 @@ fn earliest(times: [Option<Instant>; 3]) -> Option<Instant> {
 async fn going_down(mut draining: watch::Receiver<bool>) {
     // An error would mean that the directory is gone, which this task holds.
     let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// Waits until others need room. Cancel safe.
+async fn pressed(pressure: &mut watch::Receiver<bool>) {
+    // An error would mean that the directory is gone, which this task holds.
+    let _ = pressure.wait_for(|pressed| *pressed).await;
 }
 
 /// Runs work of many milliseconds without holding up what else the runtime would do on this thread.

@@ -93,6 +93,7 @@ fn request(query: &str) -> Result<ContentRequest, ApiError> {
 pub(super) fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
+        OpenError::NoRoom => ApiError::NoRoom,
         OpenError::Deleted => ApiError::Deleted,
         OpenError::Damaged(_) => {
             warn!(%doc, %error, "the document cannot be read");

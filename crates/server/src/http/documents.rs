@@ -270,6 +270,7 @@ pub(super) async fn taken(context: &Context, doc: &DocId, update: Update) -> Res
             JoinError::Draining => ApiError::Restarting,
             JoinError::Deleted => ApiError::Deleted,
             JoinError::DeadEpoch => ApiError::DeadEpoch,
+            JoinError::Full => ApiError::DocumentFull,
             JoinError::Rebuilding | JoinError::Quarantined => {
                 warn!(%doc, %error, "an update was not taken");
                 ApiError::Unavailable

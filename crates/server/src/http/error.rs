@@ -81,6 +81,10 @@ pub(crate) enum ApiError {
     Malformed(String),
     #[error("the body is to be sent as {0}")]
     BadContentType(&'static str),
+    #[error("as many documents are open as the server allows; try again later")]
+    NoRoom,
+    #[error("the document is as large as the server allows")]
+    DocumentFull,
     #[error("the body came too slowly")]
     SlowBody,
     #[error("as much is taken back as the server can keep in mind; let some of it end")]
@@ -186,6 +190,8 @@ impl ApiError {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
             Self::BadContentType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_content_type"),
             Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad_body"),
+            Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "too_many_documents"),
+            Self::DocumentFull => (StatusCode::PAYLOAD_TOO_LARGE, "document_full"),
             Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
             Self::TooManyRevocations => (StatusCode::SERVICE_UNAVAILABLE, "too_many_revocations"),
             Self::UnknownRevocation => (StatusCode::NOT_FOUND, "unknown_revocation"),

@@ -86,6 +86,12 @@ pub(crate) fn routes(context: &Context) -> Routes {
     Routes::new(warp::service(answers.or(nothing()).unify()))
 }
 
+/// What is for monitoring alone, to be asked without a token at an address that only the monitoring reaches.
+pub(crate) fn operations(context: &Context) -> Routes {
+    let answers = health::route(context).or(metrics::open_route(context)).unify();
+    Routes::new(warp::service(answers.or(warp::any().map(|| ApiError::NoSuchPage.into_response())).unify()))
+}
+
 /// Passes requests that only read.
 fn reading() -> BoxedFilter<()> {
     warp::method()

@@ -415,6 +415,7 @@ fn list<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<
 fn not_opened(doc: &DocId, error: &OpenError) -> ApiError {
     match error {
         OpenError::Draining => ApiError::Restarting,
+        OpenError::NoRoom => ApiError::NoRoom,
         OpenError::Deleted => ApiError::Deleted,
         OpenError::Damaged(_) => {
             warn!(%doc, %error, "the document cannot be opened");
@@ -432,7 +433,7 @@ fn not_joined(doc: &DocId, error: JoinError) -> ApiError {
         JoinError::Draining => ApiError::Restarting,
         JoinError::Deleted => ApiError::Deleted,
         JoinError::Rebuilding => ApiError::Unavailable,
-        JoinError::Quarantined | JoinError::DeadEpoch => {
+        JoinError::Quarantined | JoinError::DeadEpoch | JoinError::Full => {
             warn!(%doc, %error, "the document cannot be joined");
             ApiError::Unavailable
         }

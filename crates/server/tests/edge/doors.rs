@@ -214,3 +214,37 @@ async fn try_encrypted(
     answer.truncate(length);
     Ok((negotiated, answer))
 }
+
+#[tokio::test]
+async fn monitoring_has_an_address_of_its_own() {
+    let settings = [("auth_secret", SECRET), ("metrics_listen", "127.0.0.1:0")];
+    let server = Running::with(settings).await;
+    let monitoring = server.monitoring.unwrap();
+    for (path, status) in
+        [("/metrics", 200), ("/healthz", 200), ("/readyz", 200), ("/", 404), ("/v1/docs", 404)]
+    {
+        assert_eq!(get(monitoring, path).await.status, status, "{path}");
+    }
+    assert!(get(monitoring, "/metrics").await.body.contains("\nquire_store_failing 0\n"));
+    assert_eq!(exchange(monitoring, handshake("/a")).await.status, 404);
+    let rebound = "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+    assert_eq!(exchange(monitoring, rebound).await.status, 403);
+    // Elsewhere they are for whoever administers the server.
+    assert_eq!(get(server.address, "/metrics").await.status, 401);
+    for (access, status) in [("write", 403), ("admin", 200)] {
+        let token = token("ada", &json!([{"prefix": "", "access": access}]));
+        assert_eq!(get(server.address, &format!("/metrics?token={token}")).await.status, status);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn without_keys_the_machine_itself_sees_the_metrics_and_who_comes_through_a_proxy_does_not() {
+    let server = Running::new().await;
+    assert_eq!(get(server.address, "/metrics").await.status, 200);
+    let request = "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n";
+    let through =
+        with_headers(server.address, request, &[("Host", "test"), ("X-Forwarded-For", "192.0.2.1")]);
+    assert_eq!(through.await.status, 403);
+    server.stop().await;
+}

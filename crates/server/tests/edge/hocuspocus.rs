@@ -31,7 +31,7 @@ fn ask(to: &str) -> Bytes {
 }
 
 /// An update in which `client` inserts `text` at the beginning of the root text `content`.
-fn insertion(client: u8, text: &str) -> Update {
+pub(super) fn insertion(client: u8, text: &str) -> Update {
     let update = super::client::insertion(client, text);
     // Behind the two numbers of the message and the length.
     let start = 2 + update[2..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;

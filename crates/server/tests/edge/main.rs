@@ -10,6 +10,7 @@
 mod access;
 mod admin;
 mod application;
+mod bounds;
 mod client;
 mod command;
 mod connections;

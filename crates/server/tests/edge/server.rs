@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// Where it answers for monitoring alone.
+    pub(crate) monitoring: Option<SocketAddr>,
     shutdown: Shutdown,
     serving: JoinHandle<()>,
 }
@@ -39,9 +41,9 @@ impl Running {
 
     fn run(server: Server) -> Self {
         let shutdown = Shutdown::new();
-        let address = server.address();
+        let (address, monitoring) = (server.address(), server.metrics_address());
         let serving = tokio::spawn(server.run(shutdown.clone()));
-        Self { address, shutdown, serving }
+        Self { address, monitoring, shutdown, serving }
     }
 
     /// Starts one with the usual settings.

@@ -8,6 +8,7 @@ use crate::id::SessionId;
 use crate::presence::Verdict;
 use crate::session::{Access, Visibility};
 use crate::update::Update;
+use crate::update::structs::Body;
 use crate::wire::Message;
 use crate::wire::awareness::AwarenessUpdate;
 use crate::wire::dialect::Dialect;
@@ -57,10 +58,15 @@ impl Room {
             Brought::Edit => {}
         }
         let echoes = session.gets_its_own_back();
-        match session.access {
-            Access::Write => {}
-            Access::Read if self.replica.lacks(update) => return self.refuse(from),
-            Access::Read => return self.owe_receipt(from, self.known_at()),
+        let why = match session.access {
+            Access::Write if self.is_full && inserts(update) => Some(Why::Full),
+            Access::Write => None,
+            Access::Read => Some(Why::ReadOnly),
+        };
+        match why {
+            None => {}
+            Some(why) if self.replica.lacks(update) => return self.refuse(from, why),
+            Some(_) => return self.owe_receipt(from, self.known_at()),
         }
         // What holds nothing new is passed over, and not given back either: two sides that both gave back what they
         // know would never end.
@@ -80,15 +86,20 @@ impl Room {
         }
     }
 
-    /// Drops an edit of a session without the right to write, and tells it.
-    fn refuse(&mut self, from: SessionId) {
+    /// Drops an edit, and tells its sender.
+    fn refuse(&mut self, from: SessionId, why: Why) {
         self.outputs.push_back(Output::Event(RoomEvent::EditRefused(from)));
         let Some(session) = self.sessions.get_mut(&from) else { return };
         session.receipts.refused();
+        let (told, reason) = match why {
+            Why::ReadOnly => (&mut session.told_read_only, READ_ONLY),
+            Why::Full => (&mut session.told_full, FULL),
+        };
+        let was_told = std::mem::replace(told, true);
         match session.dialect {
             Dialect::YWebsocket | Dialect::Quire => {
-                if !std::mem::replace(&mut session.told_read_only, true) {
-                    self.transmit(from, Message::Denied(READ_ONLY.into()));
+                if !was_told {
+                    self.transmit(from, Message::Denied(reason.into()));
                 }
             }
             Dialect::Hocuspocus(_) => self.give_receipts(from),
@@ -134,6 +145,25 @@ impl Room {
             self.outputs.push_back(Output::Event(RoomEvent::PresenceRefused(from)));
         }
     }
+}
+
+/// Why an edit is dropped.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// Its sender may not edit.
+    ReadOnly,
+    /// There is no room for it.
+    Full,
+}
+
+/// What an editor of a document that is full is told.
+const FULL: &str = "this document is as large as it may be; only deletions are taken";
+
+/// Whether an update brings content, and not only deletions.
+pub(super) fn inserts(update: &Update) -> bool {
+    let mut inserts = false;
+    update.for_each_struct(|_, _, next| inserts |= next.body != Body::Skip);
+    inserts
 }
 
 /// What a viewer is told.

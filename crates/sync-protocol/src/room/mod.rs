@@ -166,6 +166,8 @@ pub struct Room {
     /// What waits to be stored could not be at the last attempt.
     fails_to_store: bool,
     outputs: VecDeque<Output>,
+    /// It takes no insertions.
+    is_full: bool,
 }
 
 impl Room {
@@ -183,6 +185,7 @@ impl Room {
             pace: Pace::default(),
             fails_to_store: false,
             outputs: VecDeque::new(),
+            is_full: false,
         }
     }
 
@@ -257,6 +260,33 @@ impl Room {
             self.presence.leave(session, now);
             self.emit_presence();
         }
+    }
+
+    /// Whether the document is as large as its host lets it be. Insertions are dropped then, and their senders told; updates
+    /// that only delete are taken. When it is not so any more, whoever was refused is asked for what it has.
+    pub fn handle_full(&mut self, is_full: bool, _now: Instant) {
+        if !std::mem::replace(&mut self.is_full, is_full) || is_full {
+            return;
+        }
+        let refused: Vec<_> = self
+            .sessions
+            .iter_mut()
+            .filter_map(|(id, session)| std::mem::take(&mut session.told_full).then_some((*id, session)))
+            .filter(|(_, session)| session.access == Access::Write)
+            .map(|(id, session)| {
+                session.receipts.asked_anew();
+                id
+            })
+            .collect();
+        for session in refused {
+            let vector = self.replica.state_vector();
+            self.transmit(session, Message::SyncStep1(vector));
+        }
+    }
+
+    /// Whether an update that comes from no session would be dropped because the document is full.
+    pub fn is_full_for(&self, update: &Update) -> bool {
+        self.is_full && ingress::inserts(update) && self.replica.lacks(update)
     }
 
     /// Time has passed: presence that was not renewed ends.

@@ -4,6 +4,7 @@ pub mod awareness;
 pub mod dialect;
 pub mod frame;
 pub mod hocuspocus;
+pub mod items;
 pub mod quire;
 pub mod varint;
 pub mod ysweet;

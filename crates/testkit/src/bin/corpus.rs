@@ -14,6 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use quire_sync_protocol::wire::items;
 use quire_sync_protocol::wire::varint::write_var_bytes;
 use quire_sync_protocol::{Replica, Update};
 use quire_testkit::{corpus, vectors};
@@ -45,11 +46,29 @@ fn seeds(folder: &Path) {
         }
     }
     write(&folder.join("frames"), &vectors::frames());
+    write(&folder.join("hocuspocus"), &vectors::hocuspocus());
+    write(&folder.join("ysweet"), &vectors::ysweet());
+    write(&folder.join("items"), &bodies());
     write(&folder.join("awareness"), &vectors::awareness());
     write(&folder.join("updates"), &histories);
     // Plans are made of bytes of any kind, at best of such that hold updates.
     write(&folder.join("room"), &histories);
     write(&folder.join("records"), &histories);
+}
+
+/// Bodies of sessions, as clients of the y-websocket dialect would have sent what is recorded of them.
+fn bodies() -> Vec<Vec<u8>> {
+    let frames = vectors::frames();
+    frames
+        .chunks(4)
+        .map(|frames| {
+            let mut body = Vec::new();
+            for frame in frames {
+                items::split(frame.clone().into()).for_each(|item| items::encode(&mut body, &item));
+            }
+            body
+        })
+        .collect()
 }
 
 fn write(folder: &Path, inputs: &[Vec<u8>]) {

@@ -15,7 +15,7 @@ use super::super::quota::Counted;
 use super::host::{Denial, Entry, Granted, Opened, Shown};
 use super::places::{Key, Open, State};
 use super::{Changed, Connection};
-use crate::auth::{Pass, PassEvent, Stamp};
+use crate::auth::{CLOCK_SKEW, Pass, PassEvent, Stamp};
 use crate::doc::{Counters, Seat, SeatClosed};
 
 /// Refusals of one connection that are logged.
@@ -27,10 +27,10 @@ const PROVIDER_INITIATED: &str = "provider_initiated";
 /// A client is asked for another token so long before its own ends, or when half of what is left has passed.
 const ASK_BEFORE: Duration = Duration::from_secs(30);
 
-/// When to ask for another token in place of one that ends then.
+/// When to ask for another token in place of one that is taken until then.
 fn ask_before(until: Instant) -> Instant {
     let now = Instant::now();
-    let left = until.saturating_duration_since(now);
+    let left = until.saturating_duration_since(now).saturating_sub(CLOCK_SKEW);
     now + left.saturating_sub(ASK_BEFORE).max(left / 2)
 }
 
@@ -276,7 +276,7 @@ impl Connection {
             if !self.knows_version() && self.places.inside() == 1 {
                 return Some(Close::Reset("the token has ended, come back with another".into()));
             }
-            self.close_place(key, &Close::Unauthorized);
+            self.close_place(key, &Close::Expired);
             return None;
         }
         open.asks = None;

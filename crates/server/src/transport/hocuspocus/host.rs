@@ -16,7 +16,7 @@ use super::super::life::Keepalive;
 use super::super::quota::{Comes, Counted, Quotas};
 use super::super::rate::Rates;
 use crate::accept::Strangers;
-use crate::auth::{self, Caller, Gate, Pass, Permit, Right, Stamp};
+use crate::auth::{self, CLOCK_SKEW, Caller, Gate, Pass, Permit, Right, Stamp};
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::{ApiError, Refusal};
 
@@ -215,7 +215,7 @@ impl Host {
         let handle = match self.directory.open(&doc).await {
             Ok(handle) => handle,
             Err(OpenError::Draining) => return std::future::pending().await,
-            Err(error @ (OpenError::Unavailable(_) | OpenError::Internal)) => {
+            Err(error @ (OpenError::Unavailable(_) | OpenError::Internal | OpenError::NoRoom)) => {
                 warn!(%doc, %error, "the document cannot be opened, trying again");
                 return Err(Failed::Passing);
             }
@@ -229,7 +229,8 @@ impl Host {
         match handle.join(permit.setup(Dialect::Hocuspocus(address.clone()))).await {
             Ok(seat) => Ok(Opened::Seated(seat, self.entry(&doc, permit), counted)),
             Err(JoinError::Draining) => std::future::pending().await,
-            Err(JoinError::Rebuilding) => Err(Failed::Passing),
+            // Full are only those without a session.
+            Err(JoinError::Rebuilding | JoinError::Full) => Err(Failed::Passing),
             Err(JoinError::Quarantined) => Ok(Opened::Closed(Close::Quarantined)),
             Err(JoinError::Deleted) => Ok(Opened::Closed(Close::Deleted)),
             Err(JoinError::DeadEpoch) => Ok(Opened::Closed(Close::DeadEpoch)),
@@ -251,8 +252,11 @@ impl Host {
 
     fn entry(&self, doc: &DocId, permit: Permit) -> Entry {
         let expires = permit.identity().expires;
-        let until = expires
-            .map(|expires| Instant::now() + expires.duration_since(SystemTime::now()).unwrap_or_default());
+        // As long as other connections: clocks may differ.
+        let until = expires.and_then(|expires| {
+            let ends = expires.checked_add(CLOCK_SKEW).unwrap_or(expires);
+            Instant::now().checked_add(ends.duration_since(SystemTime::now()).unwrap_or_default())
+        });
         let rights = permit.rights();
         Entry {
             granted: Granted { access: rights.right.access(), presence: rights.presence, until, expires },

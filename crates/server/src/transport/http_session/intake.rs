@@ -1,8 +1,7 @@
 //! What comes up a session: items into frames, each taken once.
 
 use bytes::Bytes;
-
-use super::wire::Item;
+use quire_sync_protocol::wire::items::Item;
 
 /// Counts the items of a client and puts its frames together.
 #[derive(Debug)]

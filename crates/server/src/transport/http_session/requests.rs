@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use quire_sync_protocol::wire::items::{self, Item};
 use quire_sync_protocol::{Dialect, DocId};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +20,7 @@ use warp::Reply as _;
 
 use super::consumer::Wants;
 use super::task::{Frames, Over, Request as Asked, Taken};
-use super::wire::{Delivery, Item, Opened, items};
+use super::wire::{Delivery, Opened};
 use super::{Handle, Sessions};
 use crate::accept::Peer;
 use crate::auth::{Caller, Right};
@@ -146,7 +147,7 @@ impl Sessions {
                         binary(&parts.headers)?;
                         let _arriving = session.arriving.clone();
                         let body = whole(body, self.limits().frame_bytes + BODY_EXTRA).await?;
-                        session.frames(query, items(&body)?).await
+                        session.frames(query, items::decode(&body)?).await
                     }
                     What::Events => session.events(query.after).await,
                     What::Poll => {
@@ -172,7 +173,7 @@ impl Sessions {
         let returner = pauses.returner(peer.0.ip(), &parts.headers, doc);
         self.doors.pause(returner).await?;
         let body = whole(body, self.limits().frame_bytes + BODY_EXTRA).await?;
-        let items = items(&body)?;
+        let items = items::decode(&body)?;
         let asks = items.first().is_some_and(|item| item.bytes.starts_with(&[0, 0]));
         let (seat, ward) = self.doors.take_in(&permit, peer.0, doc.clone(), Dialect::Quire).await?;
         let (name, session) = self.begin(seat, ward).ok_or(ApiError::Internal)?;

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use quire_sync_protocol::wire::items::{ITEM_BYTES, Item, split};
 
-use super::wire::{Delivery, ITEM_BYTES, Item, split};
+use super::wire::Delivery;
 use crate::stream::Cursor;
 
 /// Numbered items, kept until they are acknowledged.

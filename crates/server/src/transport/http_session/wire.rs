@@ -5,69 +5,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use quire_sync_protocol::wire::varint::{ReadError, Reader, write_var_bytes, write_var_uint};
+use quire_sync_protocol::wire::items::{self, Item, ItemsError};
+use quire_sync_protocol::wire::varint::{write_var_bytes, write_var_uint};
 
 use crate::http::ApiError;
 use crate::stream::Cursor;
 
-/// The largest item that is made here.
-pub(super) const ITEM_BYTES: usize = 256 << 10;
-
-/// Items in one body that are read. Each costs a little beside its bytes.
-pub(super) const ITEMS: usize = 16 << 10;
-
-/// A frame, or a piece of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) bytes: Bytes,
-    /// The frame goes on in the next item.
-    pub(super) more: bool,
-}
-
-/// Cuts a frame into items, without copying.
-pub(super) fn split(mut frame: Bytes) -> impl Iterator<Item = Item> {
-    std::iter::from_fn(move || {
-        if frame.is_empty() {
-            return None;
-        }
-        let bytes = frame.split_to(frame.len().min(ITEM_BYTES));
-        Some(Item { bytes, more: !frame.is_empty() })
-    })
-}
-
-impl From<BadItems> for ApiError {
-    fn from(error: BadItems) -> Self {
+impl From<ItemsError> for ApiError {
+    fn from(error: ItemsError) -> Self {
         Self::Malformed(error.to_string())
     }
-}
-
-/// Why a body was refused. The client's fault in every case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadItems {
-    #[error("an item: {0}")]
-    Unreadable(#[from] ReadError),
-    #[error("an item has no bytes")]
-    Empty,
-    #[error("a body holds more than {ITEMS} items")]
-    TooMany,
-}
-
-/// The items of a body, which they share.
-pub(super) fn items(body: &Bytes) -> Result<Vec<Item>, BadItems> {
-    let mut reader = Reader::new(body);
-    let mut items = Vec::new();
-    while !reader.is_empty() {
-        if items.len() == ITEMS {
-            return Err(BadItems::TooMany);
-        }
-        let head = reader.var_uint()?;
-        let length = usize::try_from(head / 2).map_err(|_| ReadError::CountExceedsInput)?;
-        if length == 0 {
-            return Err(BadItems::Empty);
-        }
-        items.push(Item { bytes: body.slice_ref(reader.take(length)?), more: head % 2 == 1 });
-    }
-    Ok(items)
 }
 
 /// What a client is told about its new session.
@@ -96,10 +43,7 @@ impl Delivery {
             write_var_uint(&mut out, u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
         }
         write_var_bytes(&mut out, self.cursor.to_string().as_bytes());
-        for item in &self.items {
-            write_var_uint(&mut out, item.bytes.len() as u64 * 2 + u64::from(item.more));
-            out.extend_from_slice(&item.bytes);
-        }
+        self.items.iter().for_each(|item| items::encode(&mut out, item));
         out.into()
     }
 }
@@ -125,42 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_cut_and_stays_in_order() {
-        let frame = Bytes::from((0..=ITEM_BYTES * 2).map(|n| n.to_le_bytes()[1]).collect::<Vec<_>>());
-        let items: Vec<_> = split(frame.clone()).collect();
-        assert_eq!(
-            items.iter().map(|item| (item.bytes.len(), item.more)).collect::<Vec<_>>(),
-            [(ITEM_BYTES, true), (ITEM_BYTES, true), (1, false)]
-        );
-        assert_eq!(items.iter().flat_map(|item| item.bytes.to_vec()).collect::<Vec<_>>(), frame);
-        assert_eq!(split(Bytes::from_static(b"a")).collect::<Vec<_>>(), [item(b"a", false)]);
-        assert_eq!(split(Bytes::new()).count(), 0);
-    }
-
-    #[test]
     fn bodies_are_read_as_they_are_written() {
         let cursor = Cursor { tag: 0xab, number: 7 };
         let delivery = Delivery { cursor, items: vec![item(b"abc", true), item(b"d", false)] };
         let body = delivery.encode(None);
         assert_eq!(&body[..], b"\x0a000000ab.7\x07abc\x02d");
-        assert_eq!(items(&body.slice(11..)).unwrap(), delivery.items);
+        assert_eq!(items::decode(&body.slice(11..)).unwrap(), delivery.items);
         let opened = Opened { session: "x".into(), lease: Duration::from_millis(200) };
         assert_eq!(&delivery.encode(Some(&opened))[..5], b"\x01x\xc8\x01\x0a");
-        assert_eq!(items(&Bytes::new()).unwrap(), []);
-    }
-
-    #[test]
-    fn what_is_no_item_is_refused() {
-        for (body, error) in [
-            (&b"\x07ab"[..], BadItems::Unreadable(ReadError::EndsEarly)),
-            (b"\x80", BadItems::Unreadable(ReadError::EndsEarly)),
-            (b"\x00", BadItems::Empty),
-            (b"\x01", BadItems::Empty),
-            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", BadItems::Unreadable(ReadError::IntegerOutOfRange)),
-        ] {
-            assert_eq!(items(&Bytes::copy_from_slice(body)), Err(error), "{body:?}");
-        }
-        assert_eq!(items(&b"\x02a".repeat(ITEMS + 1).into()), Err(BadItems::TooMany));
     }
 
     #[test]
