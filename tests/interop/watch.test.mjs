@@ -151,15 +151,16 @@ test('rights are live: taken back, ended, of another document; a deleted documen
   await assert.rejects(open(pass('eve', 'read', { docs: [{ name: 'other', access: 'read' }] })), { status: 403, code: 'forbidden' })
   const [ada, bob] = [await open(pass('ada', 'read')), await open(pass('bob', 'read'))]
   const poller = new Poller(server, 'board', bearer(pass('ada', 'read')))
-  // Clocks may differ by 5 s, and so long a token is good behind its end.
-  const short = await open(pass('carl', 'read', { exp: now() - 3 }))
   assert.equal(await poller.poll(), 200)
   const waiting = poller.poll()
+  await waitFor(async () => await metric(server, 'listeners') === 3, 10_000, 'the poll to wait')
   assert.deepEqual(await (await admin(server, 'POST', '/v1/admin/revoke', { user: 'ada' })).json(), { connections: 2 })
   await waitFor(() => ada.ended, 5_000, 'the stream of ada to end')
   assert.equal(ada.close.code, 4401)
   assert.equal(await waiting, 401)
   assert.equal(await poller.poll(), 401)
+  // Clocks may differ by 5 s, and so long a token is good behind its end.
+  const short = await open(pass('carl', 'read', { exp: now() - 3 }))
   await waitFor(() => short.ended, 10_000, 'the stream of a token that has ended to end')
   assert.deepEqual([short.close.code, short.close.reason], [4401, 'the token has expired'])
   assert.equal(bob.ended, false)
