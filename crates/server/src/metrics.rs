@@ -40,6 +40,7 @@ fn store(page: &mut Page, status: &StoreStatus, unsaved: Unsaved) {
     page.gauge("unsaved_bytes", "Bytes of those edits.", unsaved.bytes);
 }
 
+#[expect(clippy::too_many_lines, reason = "a table, with an entry for each counter")]
 fn documents(page: &mut Page, counters: &Counters) {
     // By name, so that none is forgotten.
     let Counters {

@@ -85,6 +85,15 @@ pub(crate) enum Phase {
     },
 }
 
+/// Reasons for dropped edits that a session has been told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    /// It only reads.
+    pub(crate) read_only: bool,
+    /// The document is full.
+    pub(crate) full: bool,
+}
+
 /// A session of a room.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -96,10 +105,8 @@ pub(crate) struct Session {
     pub(crate) phase: Phase,
     /// When it was last asked for missing content.
     pub(crate) asked: Option<Instant>,
-    /// Whether it has been told that its edits are dropped.
-    pub(crate) told_read_only: bool,
-    /// Whether an edit of it was dropped because the document is full.
-    pub(crate) told_full: bool,
+    /// Why edits of it were dropped, as far as it has been told.
+    pub(crate) told: Told,
     /// A question has been dropped from its outbox; it is asked again when that is empty.
     pub(crate) owes_question: bool,
     /// Presence has been dropped from its outbox; everybody's is sent when that is empty.
@@ -118,8 +125,7 @@ impl Session {
             visibility: setup.presence.into(),
             phase: Phase::Live,
             asked: None,
-            told_read_only: false,
-            told_full: false,
+            told: Told::default(),
             owes_question: false,
             owes_presence: false,
             pace: Pace::default(),

@@ -31,10 +31,10 @@ pub fn hocuspocus(data: &[u8]) {
     match decoded {
         Err(_) => {}
         Ok(frame @ (Frame::Ping | Frame::Pong)) => {
-            assert_eq!(hocuspocus::encode(&frame).as_deref(), Some(data))
+            assert_eq!(hocuspocus::encode(&frame).as_deref(), Some(data));
         }
         Ok(Frame::Document { address, body: Err(_) }) => {
-            assert!(address.to_string().len() >= address.document().len())
+            assert!(address.to_string().len() >= address.document().len());
         }
         Ok(frame @ Frame::Document { .. }) => document(frame, data.len(), &limits),
     }
@@ -87,7 +87,9 @@ pub fn items(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
     let written = |items: &[items::Item]| {
         let mut out = Vec::new();
-        items.iter().for_each(|item| items::encode(&mut out, item));
+        for item in items {
+            items::encode(&mut out, item);
+        }
         out
     };
     if let Ok(read) = items::decode(&body) {

@@ -119,13 +119,13 @@ impl Desk {
 
     fn fill(&mut self, batch: &mut Batch, queue: &mut Receiver<Command>) {
         let config = &self.shared.config;
-        let mut bytes: usize = batch.commands.iter().map(content_bytes).sum();
-        let mut messages: usize = batch.commands.iter().map(message_count).sum();
+        let mut bytes: usize = batch.commands.iter().map(Command::content_bytes).sum();
+        let mut messages: usize = batch.commands.iter().map(Command::message_count).sum();
         while bytes < config.batch_bytes && messages < config.batch_messages {
             let put_aside = if batch.is_gated { None } else { self.aside.pop_front() };
             let Some(command) = put_aside.or_else(|| queue.try_recv()) else { return };
-            bytes += content_bytes(&command);
-            messages += message_count(&command);
+            bytes += command.content_bytes();
+            messages += command.message_count();
             batch.commands.push(command);
         }
     }
@@ -149,14 +149,14 @@ impl Desk {
             | Command::Unstored
             | Command::Outdated(_) => 0,
         };
-        batch.commands.iter().map(|command| content_bytes(command) + whole(command)).sum()
+        batch.commands.iter().map(|command| command.content_bytes() + whole(command)).sum()
     }
 
     /// Puts a batch into the room and carries out what comes out.
     pub(crate) fn process(&mut self, room: &mut Room, batch: Batch, now: Instant) {
         Counters::add(&self.shared.counters.batches, 1);
         for command in batch.commands {
-            if batch.is_gated && brings_content(&command) {
+            if batch.is_gated && command.brings_content() {
                 self.aside.push_back(command);
             } else {
                 self.handle(room, command, now);
@@ -465,45 +465,4 @@ impl Desk {
     pub(crate) fn due(&self) -> Option<Instant> {
         [self.ledger.compaction_at(), self.board.wake()].into_iter().flatten().min()
     }
-}
-
-/// Commands that wait while too much waits for the store, and what must not overtake them: leaving and other rights.
-fn brings_content(command: &Command) -> bool {
-    match command {
-        Command::Deliver { .. } | Command::Apply { .. } | Command::Rights { .. } | Command::Leave { .. } => {
-            true
-        }
-        Command::Join { .. }
-        | Command::Written { .. }
-        | Command::Snapshot { .. }
-        | Command::Broadcast { .. }
-        | Command::Changes { .. }
-        | Command::Made
-        | Command::Delete { .. }
-        | Command::Durable(_)
-        | Command::Unstored
-        | Command::Outdated(_) => false,
-    }
-}
-
-fn content_bytes(command: &Command) -> usize {
-    match command {
-        Command::Deliver { space, .. } | Command::Apply { space, .. } => space.bytes(),
-        Command::Join { .. }
-        | Command::Written { .. }
-        | Command::Rights { .. }
-        | Command::Leave { .. }
-        | Command::Snapshot { .. }
-        | Command::Broadcast { .. }
-        | Command::Changes { .. }
-        | Command::Made
-        | Command::Delete { .. }
-        | Command::Durable(_)
-        | Command::Unstored
-        | Command::Outdated(_) => 0,
-    }
-}
-
-fn message_count(command: &Command) -> usize {
-    if let Command::Deliver { messages, .. } = command { messages.len() } else { 1 }
 }

@@ -10,6 +10,8 @@
 //! - A task that wants to leave is let go, in one critical section, only if no handle exists and its mailbox is empty.
 //!   Handles are made under the lock; a session joins through a handle; so whoever was given a handle reaches the task.
 
+mod hold;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +38,7 @@ use crate::store::reader::{Content, Reader};
 use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
 use crate::store::{Compactions, StoreStatus};
+use hold::Hold;
 
 /// How long the end of a compaction is waited for when the server goes down.
 const COMPACTION_ENDS: Duration = Duration::from_secs(1);
@@ -412,44 +415,6 @@ impl Table {
                 let handle = DocHandle::new(mailbox.clone(), Lease::new(leases));
                 Ok(Some((handle, readiness.clone())))
             }
-        }
-    }
-}
-
-/// Keeps everybody from loading a document that is in memory in no way. Dropping it puts back what was there.
-#[derive(Debug)]
-struct Hold {
-    shared: Arc<Shared>,
-    doc: DocId,
-    was_quarantined: bool,
-}
-
-impl Hold {
-    /// `None` if somebody loads the document, or holds it.
-    fn take(shared: &Arc<Shared>, doc: &DocId) -> Option<Self> {
-        let mut table = shared.lock();
-        let was_quarantined = match table.entries.get(doc) {
-            None => false,
-            Some(Entry::Quarantined) => true,
-            Some(Entry::Task { .. } | Entry::Held) => return None,
-        };
-        table.entries.insert(doc.clone(), Entry::Held);
-        Some(Self { shared: Arc::clone(shared), doc: doc.clone(), was_quarantined })
-    }
-
-    /// Ends it: the document was deleted, and nothing speaks against another of the name.
-    fn release(mut self) {
-        self.was_quarantined = false;
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let mut table = self.shared.lock();
-        if self.was_quarantined {
-            table.entries.insert(self.doc.clone(), Entry::Quarantined);
-        } else {
-            table.entries.remove(&self.doc);
         }
     }
 }

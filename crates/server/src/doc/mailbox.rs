@@ -54,6 +54,49 @@ pub(crate) enum Command {
     Outdated(Epoch),
 }
 
+impl Command {
+    /// Commands that wait while too much waits for the store, and what must not overtake them: leaving and other rights.
+    pub(super) fn brings_content(&self) -> bool {
+        match self {
+            Self::Deliver { .. } | Self::Apply { .. } | Self::Rights { .. } | Self::Leave { .. } => true,
+            Self::Join { .. }
+            | Self::Written { .. }
+            | Self::Snapshot { .. }
+            | Self::Broadcast { .. }
+            | Self::Changes { .. }
+            | Self::Made
+            | Self::Delete { .. }
+            | Self::Durable(_)
+            | Self::Unstored
+            | Self::Outdated(_) => false,
+        }
+    }
+
+    /// The mailbox space that it holds.
+    pub(super) fn content_bytes(&self) -> usize {
+        match self {
+            Self::Deliver { space, .. } | Self::Apply { space, .. } => space.bytes(),
+            Self::Join { .. }
+            | Self::Written { .. }
+            | Self::Rights { .. }
+            | Self::Leave { .. }
+            | Self::Snapshot { .. }
+            | Self::Broadcast { .. }
+            | Self::Changes { .. }
+            | Self::Made
+            | Self::Delete { .. }
+            | Self::Durable(_)
+            | Self::Unstored
+            | Self::Outdated(_) => 0,
+        }
+    }
+
+    /// Messages of editors, and 1 for anything else.
+    pub(super) fn message_count(&self) -> usize {
+        if let Self::Deliver { messages, .. } = self { messages.len() } else { 1 }
+    }
+}
+
 /// Changes of a document's content. Each changes the number; when they end, the room has ended.
 pub(crate) type Changes = watch::Receiver<u64>;
 

@@ -246,7 +246,7 @@ fn close_of(doc: &DocId, error: &OpenError) -> Close {
             warn!(%doc, %error, "a watched document cannot be loaded");
             Close::Damaged
         }
-        OpenError::Unavailable(_) | OpenError::Internal => {
+        OpenError::NoRoom | OpenError::Unavailable(_) | OpenError::Internal => {
             warn!(%doc, %error, "a watched document cannot be loaded");
             Close::Rebuilding
         }

@@ -58,7 +58,7 @@ impl Room {
                 }
                 Message::Awareness(_) => lost.owes_presence = true,
                 Message::SyncStep1(_) => lost.owes_question = true,
-                Message::Denied(_) => lost.told_read_only = false,
+                Message::Denied(_) => lost.told.read_only = false,
                 // These are not dropped, or nobody counts on them.
                 Message::QueryAwareness
                 | Message::SyncStatus { .. }

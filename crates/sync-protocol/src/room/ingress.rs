@@ -92,8 +92,8 @@ impl Room {
         let Some(session) = self.sessions.get_mut(&from) else { return };
         session.receipts.refused();
         let (told, reason) = match why {
-            Why::ReadOnly => (&mut session.told_read_only, READ_ONLY),
-            Why::Full => (&mut session.told_full, FULL),
+            Why::ReadOnly => (&mut session.told.read_only, READ_ONLY),
+            Why::Full => (&mut session.told.full, FULL),
         };
         let was_told = std::mem::replace(told, true);
         match session.dialect {

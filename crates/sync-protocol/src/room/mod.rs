@@ -238,7 +238,7 @@ impl Room {
         let Some(changed) = self.sessions.get_mut(&session) else { return };
         let before = std::mem::replace(&mut changed.access, access);
         let was_seen = std::mem::replace(&mut changed.visibility, presence.into()) == Visibility::Seen;
-        changed.told_read_only = access == Access::Read;
+        changed.told.read_only = access == Access::Read;
         // A Hocuspocus client is told by its host, and y-sweet has no word for it.
         let (is_told, is_asked) = match changed.dialect {
             Dialect::YWebsocket | Dialect::Quire => (true, true),
@@ -271,7 +271,7 @@ impl Room {
         let refused: Vec<_> = self
             .sessions
             .iter_mut()
-            .filter_map(|(id, session)| std::mem::take(&mut session.told_full).then_some((*id, session)))
+            .filter_map(|(id, session)| std::mem::take(&mut session.told.full).then_some((*id, session)))
             .filter(|(_, session)| session.access == Access::Write)
             .map(|(id, session)| {
                 session.receipts.asked_anew();

@@ -67,18 +67,17 @@ impl Session {
             if let Some(frame) = self.received.pop_front() {
                 return Ok(frame);
             }
-            match &mut self.events {
-                Some(_) => self.event().await?,
-                None => {
-                    let (status, body) = request(self.server, "GET", &self.path("poll"), &[]).await;
-                    if status != 200 {
-                        return Err(status);
-                    }
-                    let mut reader = Reader::new(&body);
-                    self.cursor = reader.var_string().unwrap().to_owned();
-                    items(&mut reader, &mut self.received);
-                }
+            if self.events.is_some() {
+                self.event().await?;
+                continue;
             }
+            let (status, body) = request(self.server, "GET", &self.path("poll"), &[]).await;
+            if status != 200 {
+                return Err(status);
+            }
+            let mut reader = Reader::new(&body);
+            reader.var_string().unwrap().clone_into(&mut self.cursor);
+            items(&mut reader, &mut self.received);
         }
     }
 

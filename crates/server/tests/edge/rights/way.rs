@@ -143,7 +143,7 @@ impl Visitor {
     pub(super) async fn send_unknown(&mut self) {
         match &self.line {
             Line::Socket { .. } | Line::Session(_) => {
-                self.send_bytes(Bytes::from_static(&[99, 1, 2, 3])).await
+                self.send_bytes(Bytes::from_static(&[99, 1, 2, 3])).await;
             }
             Line::Hocuspocus { .. } => self.send_body(Body::Unknown(99)).await,
         }
