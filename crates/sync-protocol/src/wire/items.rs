@@ -96,7 +96,9 @@ mod tests {
     fn bodies_are_read_as_they_are_written() {
         let items = [item(b"abc", true), item(b"d", false)];
         let mut body = Vec::new();
-        items.iter().for_each(|item| encode(&mut body, item));
+        for item in &items {
+            encode(&mut body, item);
+        }
         assert_eq!(body, b"\x07abc\x02d");
         assert_eq!(decode(&body.into()).as_deref(), Ok(&items[..]));
         assert_eq!(decode(&Bytes::new()), Ok(vec![]));
