@@ -50,6 +50,7 @@ packages=()
 has cc || packages+=(gcc libc6-dev)
 has strace || packages+=(strace)
 has make || packages+=(make)
+has openssl || packages+=(openssl)
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 [[ -x /usr/sbin/nginx ]] || has nginx || packages+=(nginx-light)
 install_packages() {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { admin, guarded, pass } from './cases/lib/access.mjs'
+import { admin, guarded, metrics, pass } from './cases/lib/access.mjs'
 import { openClient, waitFor } from './lib/client.mjs'
 import { openHocuspocus } from './lib/hocuspocus.mjs'
 import { listen } from './lib/listen.mjs'
@@ -61,8 +61,8 @@ test('too many are dropped or answered with 429, and harm nobody else', async t 
   loud.text().insert(0, 'behind them')
   await quiet.waitEqual(loud)
   assert.ok(heard >= 20 && heard < 200, `${heard} of 500`)
-  const metrics = await (await server.fetch('/metrics')).text()
-  assert.ok(Number(/quire_broadcasts_refused_total (\d+)/.exec(metrics)[1]) >= 300)
+  const counted = await metrics(server)
+  assert.ok(Number(/quire_broadcasts_refused_total (\d+)/.exec(counted)[1]) >= 300)
   const statuses = await Promise.all(Array.from({ length: 200 }, async () => (await admin(server, 'POST', '/v1/docs/a/broadcast', { payload: 'x' })).status))
   assert.ok(statuses.includes(429), `${new Set(statuses)}`)
   for (const [body, status] of [[{ payload: 1 }, 400], [{}, 400], [{ payload: 'x'.repeat(70_000) }, 413]]) {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { admin, guarded, pass } from './cases/lib/access.mjs'
+import { admin, guarded, metrics, pass } from './cases/lib/access.mjs'
 import { waitFor } from './lib/client.mjs'
 import { listen } from './lib/listen.mjs'
 import { openQuire } from './lib/quire.mjs'
@@ -85,7 +85,7 @@ test('with a good id nothing is missed or doubled; with an old, a foreign or a g
     await has(fresh, numbers(6, 12))
     assert.deepEqual(fresh.of('inbox').map(({ data }) => data), [{ reset: false }])
   }
-  assert.match(await (await server.fetch('/metrics')).text(), /quire_notifications_evicted_total 2/)
+  assert.match(await metrics(server), /quire_notifications_evicted_total 2/)
 })
 
 test('a listener that reads nothing for a while is slow and right', async t => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
-import { admin, guarded, pass } from './cases/lib/access.mjs'
+import { admin, guarded, metrics, pass } from './cases/lib/access.mjs'
 import { openClient, waitFor } from './lib/client.mjs'
 import { listen, peopleOf } from './lib/listen.mjs'
 import { openQuire } from './lib/quire.mjs'
@@ -99,7 +99,7 @@ test('listening ends with the token, with the rights, with the document and with
   const witness = hear('witness')
   await Promise.all([short, revoked, waiting, witness].map(listener => listener.next('presence')))
   const poll = server.fetch(`/v1/docs/a/events/poll?after=${waiting.lastId}`, { headers: { authorization: `Bearer ${pass('revoked', 'read')}` } })
-  await waitFor(async () => /quire_listeners 4/.test(await (await server.fetch('/metrics')).text()), 5_000, 'four listeners')
+  await waitFor(async () => /quire_listeners 4/.test(await metrics(server)), 5_000, 'four listeners')
   await admin(server, 'POST', '/v1/admin/revoke', { user: 'revoked' })
   assert.equal(await close(revoked), 4401)
   assert.equal((await poll).status, 401)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:http2'
 import { test } from 'node:test'
-import { admin, guarded, now, pass } from './cases/lib/access.mjs'
+import { admin, guarded, metrics, now, pass } from './cases/lib/access.mjs'
 import { openClient, waitFor } from './lib/client.mjs'
 import { start } from './lib/server.mjs'
 import { shown } from './lib/shown.mjs'
@@ -15,7 +15,7 @@ const timeout = 60_000
 
 /** A value of the server's metrics. */
 async function metric (server, name) {
-  const page = await (await server.fetch('/metrics')).text()
+  const page = await metrics(server)
   return Number(new RegExp(`^quire_${name} (\\d+)$`, 'm').exec(page)[1])
 }
 

@@ -160,6 +160,7 @@ impl Server {
             notifications: directory.notifications().clone(),
             access: Arc::new(config.access.clone()),
             max_body: config.max_message,
+            is_secure: config.tls.is_some(),
         };
         let sessions = Sessions::new(upgrades.clone(), config.outbox);
         let origins = Origins::new(config.access.allow_origin.clone(), trusts_the_machine);

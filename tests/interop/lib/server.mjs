@@ -98,7 +98,7 @@ export class Server {
       let seen = ''
       child.stdout.setEncoding('utf8').on('data', text => {
         seen = (seen + text).slice(-10_000)
-        const found = /quire listens on http:\/\/\S*?:(\d+)/.exec(seen)
+        const found = /quire listens on https?:\/\/\S*?:(\d+)/.exec(seen)
         if (found) resolve(Number(found[1]))
       })
       this.#exit.then(end => reject(new Error(`the server ended before it listened: ${JSON.stringify(end)}`, { cause: end.error })))

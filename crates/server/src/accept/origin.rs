@@ -5,7 +5,7 @@
 //! that only reads what it could have had from anywhere.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 
 use crate::http::{ApiError, Response};
 
@@ -98,9 +98,14 @@ impl Origins {
         Self { allowed, names_are_checked }
     }
 
-    /// Whether a request with these headers may be answered.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<From, ApiError> {
-        let host = text(headers, &header::HOST).map(str::to_ascii_lowercase);
+    /// Whether a request to this address, with these headers, may be answered.
+    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<From, ApiError> {
+        // HTTP/2 has the host in the address, and a `Host` beside it counts for nothing (RFC 9113, 8.3.1; RFC 9112, 3.2.2).
+        let authority = uri.authority().map(|authority| {
+            let text = authority.as_str();
+            text.rsplit_once('@').map_or(text, |(_, host)| host)
+        });
+        let host = authority.or_else(|| text(headers, &header::HOST)).map(str::to_ascii_lowercase);
         if self.names_are_checked
             && let Some(host) = &host
             && !is_of_this_machine(host)
@@ -185,7 +190,17 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert("origin", origin.parse().unwrap());
         }
-        Origins::new(allowed, true).check(&headers)
+        let origins = Origins::new(allowed, true);
+        let by_header = origins.check(&Uri::from_static("/doc"), &headers);
+        // The same over HTTP/2, where the header is missing or, from a liar, another.
+        let uri = Uri::builder().scheme("https").authority(host).path_and_query("/doc").build().unwrap();
+        headers.insert("host", HeaderValue::from_static("127.0.0.1"));
+        let lied = origins.check(&uri, &headers).map_err(|error| error.to_string());
+        headers.remove("host");
+        let by_address = origins.check(&uri, &headers).map_err(|error| error.to_string());
+        assert_eq!(by_address, lied, "{host} {origin:?}");
+        assert_eq!(by_address, by_header.clone().map_err(|error| error.to_string()), "{host} {origin:?}");
+        by_header
     }
 
     #[test]
@@ -247,7 +262,7 @@ mod tests {
         let asked = Origins::new(Vec::new(), false);
         let mut headers = HeaderMap::new();
         headers.insert("host", "docs.example.com".parse().unwrap());
-        assert_eq!(asked.check(&headers), Ok(From::Here));
+        assert_eq!(asked.check(&Uri::from_static("/"), &headers), Ok(From::Here));
     }
 
     #[test]

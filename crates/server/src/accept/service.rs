@@ -53,7 +53,7 @@ impl Edge {
         let method = request.method().clone();
         let path = transport::loggable(request.uri().path()).into_owned();
         let counters = Arc::clone(&self.counters);
-        let mut response = match self.origins.check(request.headers()) {
+        let mut response = match self.origins.check(request.uri(), request.headers()) {
             Err(error) => error.into_response(),
             Ok(from) => {
                 let preflight = Origins::preflight(&from, &method, request.headers());

@@ -57,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) access: Arc<Access>,
     /// The most bytes of a request's body.
     pub(crate) max_body: usize,
+    /// The server itself speaks TLS.
+    pub(crate) is_secure: bool,
 }
 
 impl Context {

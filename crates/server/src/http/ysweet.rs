@@ -79,16 +79,18 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
+    let is_secure = context.is_secure;
     warp::method()
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
         .and(warp::host::optional())
         .and(caller())
-        .and_then(async |method: Method, path: FullPath, headers, host, caller: Caller| {
+        .and_then(move |method: Method, path: FullPath, headers, host, caller: Caller| async move {
             let allowed = methods(path.as_str()).is_some_and(|methods| {
                 methods.split(", ").any(|allowed| method.as_str().eq_ignore_ascii_case(allowed))
             });
-            if allowed { Ok((path, origin(&headers, host), caller)) } else { Err(warp::reject::not_found()) }
+            let origin = origin(&headers, host, is_secure);
+            if allowed { Ok((path, origin, caller)) } else { Err(warp::reject::not_found()) }
         })
         .untuple_one()
         .and(warp::body::stream())
@@ -213,12 +215,12 @@ struct Origin {
     host: Arc<str>,
 }
 
-/// By what the request, or the proxy in between, says.
-fn origin(headers: &HeaderMap, host: Option<warp::host::Authority>) -> Option<Origin> {
+/// By what the request, or the proxy in between, says. `is_secure`: this server itself speaks TLS.
+fn origin(headers: &HeaderMap, host: Option<warp::host::Authority>, is_secure: bool) -> Option<Origin> {
     const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
     const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
     let first = |name| headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
-    let is_secure = first(PROTO).is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
+    let is_secure = first(PROTO).map_or(is_secure, |proto| proto.eq_ignore_ascii_case("https"));
     let forwarded = first(HOST).and_then(|host| host.parse::<::http::uri::Authority>().ok());
     let host = forwarded.or(host)?;
     // Nothing but a host and a port may come into an address that others follow.
@@ -332,7 +334,16 @@ mod tests {
         let of = |pairs: &[(&'static str, &str)], host: Option<&str>| {
             let headers =
                 pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-            let origin = origin(&headers.collect(), host.map(|host| host.parse().unwrap()))?;
+            let headers = headers.collect();
+            let host = host.map(|host| host.parse().unwrap());
+            let with_tls = origin(&headers, host.clone(), true).map(|origin| origin.is_secure);
+            let origin = origin(&headers, host, false)?;
+            let is_told = headers.contains_key("x-forwarded-proto");
+            assert_eq!(
+                with_tls,
+                Some(origin.is_secure || !is_told),
+                "without a proxy it is as this server speaks"
+            );
             Some((origin.is_secure, origin.host.to_string()))
         };
         assert_eq!(of(&[], Some("a:1234")), Some((false, "a:1234".into())));

@@ -26,6 +26,9 @@ export function admin (server, method, path, body) {
   })
 }
 
+/** What the server counts, for a server with keys or without. */
+export const metrics = async server => (await admin(server, 'GET', '/metrics')).text()
+
 /** What the server says a document holds at a root, as text. */
 export async function text (server, name, root = 'text') {
   const response = await server.fetch(`/v1/docs/${encodeURIComponent(name)}/content?format=text&root=${root}`,
