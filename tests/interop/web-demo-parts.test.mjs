@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { cannotTrace, inject } from './crash/trace.mjs'
 import { launch } from './lib/browser.mjs'
 import { serverCopy, waitFor } from './lib/client.mjs'
 import { openDemo, waitSame } from './lib/demo.mjs'
@@ -202,6 +203,19 @@ test('two panes: one visitor sees a line cut on one side and put back, and what 
   await page.page.locator('#split').click()
   assert.equal(await page.page.locator('.pane').count(), 1)
   assert.deepEqual(page.page.troubles, [])
+})
+
+test('the sign says when the server cannot store, and when it can again', { timeout: 60_000, skip: cannotTrace() }, async t => {
+  const server = await start({ t })
+  const page = await openDemo(await launch(t), server, { doc: 'full', view: 'code', name: 'Ann' })
+  await page.waitSaved()
+  const heal = await inject(server, 'pwrite64:error=ENOSPC', t)
+  await page.page.locator('.cm-content').click()
+  await page.keyboard.type('while the disk is full')
+  await page.waitSign({ line: 'websocket', said: /^\d+ edits? not on disk$/, more: /cannot store/ })
+  await heal()
+  await page.waitSaved()
+  assert.equal((await serverCopy(server, 'full')).getText('source').toString(), 'while the disk is full')
 })
 
 test('an address is a document and a view; light and dark are remembered, and so is that one has seen the introduction', { timeout: 60_000 }, async t => {

@@ -10,7 +10,7 @@ import { changed, distinct, person, type Person } from './person.js'
 /** How the connection stands, as far as is known here. */
 export type State =
   | { is: 'connecting' }
-  | { is: 'on', transport: Transport, denied: string | undefined }
+  | { is: 'on', transport: Transport, denied: string | undefined, storing: boolean }
   /** `cut`: by the visitor's own switch. */
   | { is: 'offline', cut: boolean }
   | { is: 'refused', reason: string }
@@ -74,9 +74,9 @@ export class Session extends ObservableV2<Events> {
   get unconfirmed (): number { return this.#provider.unconfirmed + this.#more }
 
   get state (): State {
-    const { refusal, synced, transport, denied } = this.#provider
+    const { refusal, synced, transport, denied, storing } = this.#provider
     if (refusal) return { is: 'refused', reason: refusal.reason }
-    if (synced && transport) return { is: 'on', transport, denied }
+    if (synced && transport) return { is: 'on', transport, denied, storing }
     if (this.line.isCut) return { is: 'offline', cut: true }
     return this.#hasFailed || this.#hasBeenOn ? { is: 'offline', cut: false } : { is: 'connecting' }
   }
@@ -144,6 +144,7 @@ export class Session extends ObservableV2<Events> {
     const news = (): void => { this.emit('state', []) }
     provider.on('status', news)
     provider.on('denied', news)
+    provider.on('storing', news)
     provider.on('transport', news)
     provider.on('closed', news)
     provider.on('sync', synced => {

@@ -26,6 +26,7 @@ export function words (state: State, unconfirmed: number): Words {
     case 'on': {
       const line = state.transport
       if (state.denied !== undefined) return { line, said: 'Read only', more: 'edits stay on this page' }
+      if (!state.storing) return { line, said: `${waiting} not on disk`, more: 'the server cannot store at present; keep this page open' }
       if (unconfirmed > 0) return { line, said: `${waiting} not on disk yet`, more: WAYS[line] }
       return { line, said: 'All on disk', more: WAYS[line] }
     }

@@ -1,13 +1,13 @@
 // Made by `npm run build` in web-demo/.
 BuiltPage {
-    script: "sha256-R5JBAjcCh2BoauWTF5tHltaCx0V2DqMovuKYP3YGOoI=",
+    script: "sha256-3QeICF4gEGwKe/kQR84HDEyY415XosAwdTwMQu254Xs=",
     style: "sha256-QbwjLQ8XthjjdG7bgoWuCFEZz6zd3Vh+s9vO9X1IMAQ=",
     files: &[
         Built {
-            name: "board-Do0UIUky.js",
+            name: "board-CjbANlzB.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("board-Do0UIUky.js.gz"),
-            brotli: include_bytes!("board-Do0UIUky.js.br"),
+            gzip: include_bytes!("board-CjbANlzB.js.gz"),
+            brotli: include_bytes!("board-CjbANlzB.js.br"),
         },
         Built {
             name: "board-WV7Fx3sI.css",
@@ -16,10 +16,10 @@ BuiltPage {
             brotli: include_bytes!("board-WV7Fx3sI.css.br"),
         },
         Built {
-            name: "caret-B8vXd1hk.js",
+            name: "caret-BUPsTEw7.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("caret-B8vXd1hk.js.gz"),
-            brotli: include_bytes!("caret-B8vXd1hk.js.br"),
+            gzip: include_bytes!("caret-BUPsTEw7.js.gz"),
+            brotli: include_bytes!("caret-BUPsTEw7.js.br"),
         },
         Built {
             name: "code-BjTK-Urb.css",
@@ -28,10 +28,10 @@ BuiltPage {
             brotli: include_bytes!("code-BjTK-Urb.css.br"),
         },
         Built {
-            name: "code-HKJMjJBj.js",
+            name: "code-ulR2G5jx.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("code-HKJMjJBj.js.gz"),
-            brotli: include_bytes!("code-HKJMjJBj.js.br"),
+            gzip: include_bytes!("code-ulR2G5jx.js.gz"),
+            brotli: include_bytes!("code-ulR2G5jx.js.br"),
         },
         Built {
             name: "icon-WSRpSPED.svg",
@@ -40,10 +40,10 @@ BuiltPage {
             brotli: include_bytes!("icon-WSRpSPED.svg.br"),
         },
         Built {
-            name: "index-BX9FzsWt.js",
+            name: "index-6LONjFPU.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("index-BX9FzsWt.js.gz"),
-            brotli: include_bytes!("index-BX9FzsWt.js.br"),
+            gzip: include_bytes!("index-6LONjFPU.js.gz"),
+            brotli: include_bytes!("index-6LONjFPU.js.br"),
         },
         Built {
             name: "licences-BJM1FtYr.txt",
@@ -82,10 +82,10 @@ BuiltPage {
             brotli: include_bytes!("write-DC2-4D4_.css.br"),
         },
         Built {
-            name: "write-tz0rvj1y.js",
+            name: "write-nbrhQEZC.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("write-tz0rvj1y.js.gz"),
-            brotli: include_bytes!("write-tz0rvj1y.js.br"),
+            gzip: include_bytes!("write-nbrhQEZC.js.gz"),
+            brotli: include_bytes!("write-nbrhQEZC.js.br"),
         },
         Built {
             name: "yjs-BCSxWZ6c.js",
