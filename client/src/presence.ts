@@ -110,8 +110,10 @@ export class Presence {
     const next = Math.min(...[...this.#typing.values()].map(({ until }) => until).filter(until => until > now))
     if (next === Infinity) return this.#timers.stop('expire')
     this.#timers.set('expire', next - now, () => {
-      this.#changed()
-      this.#expireNext(this.#environment.now())
+      const then = this.#environment.now()
+      // A timer may come a little early; then nothing has ended yet.
+      if (next <= then) this.#changed()
+      this.#expireNext(then)
     })
   }
 }

@@ -202,7 +202,7 @@ test('typing ends in 3 to 4 s everywhere when the tab that types is frozen, and 
     await listener.next('typing', ({ typing }) => !typing, { deadline: 6_000 })
     over[listener.way] = listener.of('typing').map(({ data, at }) => ({ typing: data.typing, at }))
   }
-  await waitFor(() => over.websocket.at(-1).typing === false, 6_000, 'the end over the WebSocket')
+  await waitFor(() => over.websocket.at(-1).typing === false, 6_000, () => `the end over the WebSocket: ${JSON.stringify(over.websocket)} ${JSON.stringify(bob.provider.people)} ${bob.events.join(' ')}`)
   for (const [way, seen] of Object.entries(over)) {
     assert.deepEqual(seen.map(({ typing }) => typing), [true, false], way)
     const lasted = seen[1].at - seen[0].at

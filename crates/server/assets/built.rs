@@ -1,13 +1,13 @@
 // Made by `npm run build` in web-demo/.
 BuiltPage {
-    script: "sha256-3QeICF4gEGwKe/kQR84HDEyY415XosAwdTwMQu254Xs=",
+    script: "sha256-vac60Pue8a9u5RfqNRK1p/FX3iAPC8uJWZAxsogHCjI=",
     style: "sha256-QbwjLQ8XthjjdG7bgoWuCFEZz6zd3Vh+s9vO9X1IMAQ=",
     files: &[
         Built {
-            name: "board-CjbANlzB.js",
+            name: "board-Ck0Omhzf.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("board-CjbANlzB.js.gz"),
-            brotli: include_bytes!("board-CjbANlzB.js.br"),
+            gzip: include_bytes!("board-Ck0Omhzf.js.gz"),
+            brotli: include_bytes!("board-Ck0Omhzf.js.br"),
         },
         Built {
             name: "board-WV7Fx3sI.css",
@@ -16,10 +16,16 @@ BuiltPage {
             brotli: include_bytes!("board-WV7Fx3sI.css.br"),
         },
         Built {
-            name: "caret-BUPsTEw7.js",
+            name: "caret-CQeQRFPd.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("caret-BUPsTEw7.js.gz"),
-            brotli: include_bytes!("caret-BUPsTEw7.js.br"),
+            gzip: include_bytes!("caret-CQeQRFPd.js.gz"),
+            brotli: include_bytes!("caret-CQeQRFPd.js.br"),
+        },
+        Built {
+            name: "code-B7xoecyn.js",
+            content_type: "text/javascript; charset=utf-8",
+            gzip: include_bytes!("code-B7xoecyn.js.gz"),
+            brotli: include_bytes!("code-B7xoecyn.js.br"),
         },
         Built {
             name: "code-BjTK-Urb.css",
@@ -28,22 +34,16 @@ BuiltPage {
             brotli: include_bytes!("code-BjTK-Urb.css.br"),
         },
         Built {
-            name: "code-ulR2G5jx.js",
-            content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("code-ulR2G5jx.js.gz"),
-            brotli: include_bytes!("code-ulR2G5jx.js.br"),
-        },
-        Built {
             name: "icon-WSRpSPED.svg",
             content_type: "image/svg+xml",
             gzip: include_bytes!("icon-WSRpSPED.svg.gz"),
             brotli: include_bytes!("icon-WSRpSPED.svg.br"),
         },
         Built {
-            name: "index-6LONjFPU.js",
+            name: "index-wY3JFVNr.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("index-6LONjFPU.js.gz"),
-            brotli: include_bytes!("index-6LONjFPU.js.br"),
+            gzip: include_bytes!("index-wY3JFVNr.js.gz"),
+            brotli: include_bytes!("index-wY3JFVNr.js.br"),
         },
         Built {
             name: "licences-BJM1FtYr.txt",
@@ -82,10 +82,10 @@ BuiltPage {
             brotli: include_bytes!("write-DC2-4D4_.css.br"),
         },
         Built {
-            name: "write-nbrhQEZC.js",
+            name: "write-DsspaVN3.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("write-nbrhQEZC.js.gz"),
-            brotli: include_bytes!("write-nbrhQEZC.js.br"),
+            gzip: include_bytes!("write-DsspaVN3.js.gz"),
+            brotli: include_bytes!("write-DsspaVN3.js.br"),
         },
         Built {
             name: "yjs-BCSxWZ6c.js",
