@@ -61,6 +61,9 @@ for (const { view, stock: editor, provider, bold } of EDITORS) {
     if (bold) {
       await ann.keyboard.press('Control+Home')
       for (let i = 0; i < 3; i++) await ann.keyboard.press('Shift+ArrowRight')
+      await waitFor(() => ann.page.evaluate(() => getSelection().toString() === 'Ann'), 5_000, 'the selection')
+      // The editor hears of a selection in an event of its own, before the page is drawn again.
+      await ann.page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve))))
       await ann.keyboard.press('Control+b')
       for (const page of all) await waitFor(async () => (await page.page.locator(`${page.parts.line} ${bold}`).allTextContents()).join('') === 'Ann', 5_000, 'the bold word')
     }
