@@ -58,8 +58,8 @@ pub(crate) struct Desk {
     aside: VecDeque<Command>,
     /// Who has asked for the document to be deleted.
     deletions: Vec<oneshot::Sender<Result<(), ChangeError>>>,
-    /// Counts the changes of the present room's content, for those who watch it.
-    changes: watch::Sender<u64>,
+    /// Counts the changes of the present room's content, once somebody has asked to watch it: it takes half a kilobyte.
+    changes: Option<watch::Sender<u64>>,
 }
 
 impl Desk {
@@ -82,7 +82,7 @@ impl Desk {
             size: Size::new(Arc::clone(shared)),
             aside: VecDeque::new(),
             deletions: Vec::new(),
-            changes: watch::Sender::new(0),
+            changes: None,
             shared: Arc::clone(shared),
         }
     }
@@ -246,8 +246,11 @@ impl Desk {
                 // The caller may have gone.
                 let _ = reply.send(room.handle_broadcast(text, now));
             }
-            // The caller may have gone.
-            Command::Changes { reply } => drop(reply.send(self.changes.subscribe())),
+            Command::Changes { reply } => {
+                let changes = self.changes.get_or_insert_with(|| watch::Sender::new(0));
+                // The caller may have gone.
+                let _ = reply.send(changes.subscribe());
+            }
             Command::Made => self.ledger.note_stored(),
             Command::Delete { reply } => self.deletions.push(reply),
             Command::Durable(durable) => {
@@ -264,7 +267,9 @@ impl Desk {
             match output {
                 Output::Append { ticket, update } => {
                     self.ledger.append(ticket, &update, now + self.shared.config.compaction.after);
-                    self.changes.send_modify(|count| *count += 1);
+                    if let Some(changes) = &self.changes {
+                        changes.send_modify(|count| *count += 1);
+                    }
                 }
                 Output::Transmit { to, message } => {
                     for (session, dropped) in self.fanout.send(&to, &message) {
@@ -403,8 +408,8 @@ impl Desk {
             | CloseReason::Quarantined
             | CloseReason::DeadEpoch => self.board.clear(),
         }
-        // Ends the present ones.
-        self.changes = watch::Sender::new(0);
+        // Those who watch learn from its end that the room has ended.
+        self.changes = None;
         self.ledger.abandon_rest();
         for command in std::mem::take(&mut self.aside) {
             self.defer(command);

@@ -3,6 +3,7 @@
 //! The size of a document is what was loaded and appended, or what it was measured to be: about the size of its encoding.
 //! When there is no room for another, those that nobody has open leave at once instead of after a while.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
@@ -41,10 +42,11 @@ impl Memory {
 
     /// A document takes so much now, and took `noted` before.
     pub(crate) fn note(&self, noted: &mut usize, bytes: usize) {
-        if bytes > *noted {
-            self.bytes.fetch_add(bytes - *noted, Ordering::Relaxed);
-        } else {
-            self.bytes.fetch_sub(*noted - bytes, Ordering::Relaxed);
+        match bytes.cmp(noted) {
+            // Most of the time. All documents share the number, so it is left alone then.
+            Equal => {}
+            Greater => _ = self.bytes.fetch_add(bytes - *noted, Ordering::Relaxed),
+            Less => _ = self.bytes.fetch_sub(*noted - bytes, Ordering::Relaxed),
         }
         *noted = bytes;
     }

@@ -21,6 +21,8 @@ pub(crate) struct Size {
     shared: Arc<Shared>,
     /// It is measured when it counts as so large.
     measure_at: usize,
+    /// What it was when it was last measured. To measure it is to look at every kilobyte of it.
+    measured: usize,
     /// It is as large as it may be.
     is_full: bool,
     /// What of the memory of all documents is this one's.
@@ -29,7 +31,7 @@ pub(crate) struct Size {
 
 impl Size {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, measure_at: 0, is_full: false, noted: 0 }
+        Self { shared, measure_at: 0, measured: 0, is_full: false, noted: 0 }
     }
 
     /// Another room was loaded.
@@ -41,9 +43,12 @@ impl Size {
     /// Looks at the size, and tells the room whether the document is full.
     pub(crate) fn watch(&mut self, ledger: &mut Ledger, room: &mut Room, now: Instant) {
         let limit = self.shared.config.document_bytes;
-        if self.is_full || ledger.bytes() >= self.measure_at {
+        // A full one takes deletions, which count as growth and are none.
+        let has_changed = self.is_full && ledger.bytes() != self.measured;
+        if has_changed || ledger.bytes() >= self.measure_at {
             let bytes = room.replica().heap_bytes();
             ledger.measured(bytes);
+            self.measured = bytes;
             let doubled = bytes.saturating_mul(2).max(bytes.saturating_add(GROWTH));
             self.measure_at = doubled.min(limit.saturating_add(1)).max(bytes.saturating_add(1));
         }
