@@ -87,7 +87,7 @@ impl<E: Engine> Inboxes for LocalStore<E> {
             && let Some(entry) = entries.next()
         {
             let Entry { key, value } = entry?;
-            let Some((number, head, body)) = self.sound(&key, value) else { continue };
+            let Some((number, head, body)) = sound(&key, value) else { continue };
             if head.expires > now {
                 let Head { posted, expires, .. } = head;
                 let is_read = head.is_read || number <= state.read_up_to;
@@ -113,7 +113,7 @@ impl<E: Engine> Inboxes for LocalStore<E> {
                 for number in numbers.iter().filter(|number| **number > state.read_up_to) {
                     let key = keys::notification(user, *number);
                     let Some(value) = self.engine.value(&key)? else { continue };
-                    if let Some((_, head, body)) = self.sound(&key, value)
+                    if let Some((_, head, body)) = sound(&key, value)
                         && !head.is_read
                     {
                         put(user, *number, &Head { is_read: true, ..head }, &body, &mut batch);
@@ -201,7 +201,7 @@ impl<E: Engine> LocalStore<E> {
             }
             let Entry { key, value } = entry?;
             let number = keys::inbox_place(&key).and_then(|(_, place)| place.number());
-            let sound = self.sound(&key, value);
+            let sound = sound(&key, value);
             batch.delete(key);
             state.count = state.count.saturating_sub(1);
             if let Some((_, head, _)) = &sound {
@@ -223,7 +223,7 @@ impl<E: Engine> LocalStore<E> {
         let (mut gone, mut left) = (0, 0);
         for entry in engine::entries(&self.engine, keys::notification_range(user, 0)) {
             let Entry { key, value } = entry?;
-            match self.sound(&key, value) {
+            match sound(&key, value) {
                 Some((_, head, _)) if head.expires <= now => {
                     batch.delete(key);
                     forget_key(user, &head, &mut batch);
@@ -242,18 +242,6 @@ impl<E: Engine> LocalStore<E> {
             self.engine.commit(batch)?;
         }
         Ok(gone)
-    }
-
-    /// A notification; `None`, with a line in the log, if it is damaged: that costs this one.
-    #[expect(clippy::unused_self, reason = "what is sound is for the store to say")]
-    fn sound(&self, key: &[u8], value: Bytes) -> Option<(u64, Head, Bytes)> {
-        match notification(key, value) {
-            Ok(found) => Some(found),
-            Err(fault) => {
-                log(NOTIFICATION, key, fault);
-                None
-            }
-        }
     }
 
     /// Looks at every record of every inbox.
@@ -276,6 +264,11 @@ impl<E: Engine> LocalStore<E> {
         }
         Ok(())
     }
+}
+
+/// A notification; `None`, with a line in the log, if it is damaged: that costs this one.
+fn sound(key: &[u8], value: Bytes) -> Option<(u64, Head, Bytes)> {
+    notification(key, value).inspect_err(|fault| log(NOTIFICATION, key, *fault)).ok()
 }
 
 fn notification(key: &[u8], value: Bytes) -> Result<(u64, Head, Bytes), Fault> {

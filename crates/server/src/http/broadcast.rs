@@ -12,7 +12,7 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 use super::content::not_opened;
-use super::{ApiError, Context, Response, StatusCode, body, caller, error};
+use super::{ApiError, Context, Response, StatusCode, asked, body, caller, error};
 use crate::auth::{Caller, Right};
 use crate::transport;
 
@@ -35,18 +35,10 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    warp::path::full()
-        .and(warp::method())
-        .and_then(async |path: FullPath, method: Method| {
-            if method == Method::POST && name(path.as_str()).is_some() {
-                Ok(path)
-            } else {
-                Err(warp::reject::not_found())
-            }
-        })
+    asked(methods)
         .and(caller())
         .and(warp::body::stream())
-        .then(move |path: FullPath, caller: Caller, body| {
+        .then(move |path: FullPath, _: Method, caller: Caller, body| {
             let context = context.clone();
             async move {
                 answer(&context, path.as_str(), &caller, body).await.unwrap_or_else(ApiError::into_response)

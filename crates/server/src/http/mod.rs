@@ -108,6 +108,23 @@ fn reading() -> BoxedFilter<()> {
         .boxed()
 }
 
+/// Requests that a part of the API answers, by what it says of their paths.
+fn asked(methods: fn(&str) -> Option<&'static str>) -> BoxedFilter<(FullPath, Method)> {
+    warp::path::full()
+        .and(warp::method())
+        .and_then(move |path: FullPath, method: Method| async move {
+            let is_answered = methods(path.as_str()).is_some_and(|allow| allows(allow, &method));
+            if is_answered { Ok((path, method)) } else { Err(warp::reject::not_found()) }
+        })
+        .untuple_one()
+        .boxed()
+}
+
+/// Whether a method is among those of a header `Allow`.
+fn allows(allow: &str, method: &Method) -> bool {
+    allow.split(", ").any(|allowed| allowed == method.as_str())
+}
+
 /// The query string, empty if there is none.
 fn query() -> BoxedFilter<(String,)> {
     warp::query::raw().or(warp::any().map(String::new)).unify().boxed()
@@ -143,7 +160,7 @@ fn nothing() -> BoxedFilter<(Response,)> {
                     .or_else(|| notifications::methods(path))
                     .or_else(|| broadcast::methods(path))
                     .or_else(|| watch::methods(path))
-                    .filter(|allow| !allow.split(", ").any(|allowed| allowed == method.as_str()))
+                    .filter(|allow| !allows(allow, &method))
             };
             allow.map_or(ApiError::NoSuchPage, |allow| ApiError::MethodNotAllowed { allow }).into_response()
         })

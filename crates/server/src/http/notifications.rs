@@ -9,15 +9,14 @@ use quire_persistence::inbox::{BODY_BYTES, KEY_BYTES};
 use quire_persistence::{Marks, Notification, Posting, UserId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tracing::warn;
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 use super::presence::name_of_user;
-use super::{ApiError, Context, Response, StatusCode, body, caller, error, query};
+use super::{ApiError, Context, Response, StatusCode, asked, body, caller, error, query};
 use crate::auth::{Caller, Right};
 use crate::notify::{NotifyError, Shown};
 use crate::presence::Moment;
@@ -81,21 +80,12 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    warp::path::full()
-        .and(warp::method())
-        .and_then(async |path: FullPath, method: Method| {
-            let allow = methods(path.as_str()).unwrap_or_default();
-            if allow.split(", ").any(|allowed| allowed == method.as_str()) {
-                Ok((path, method))
-            } else {
-                Err(warp::reject::not_found())
-            }
-        })
+    asked(methods)
         .and(warp::header::headers_cloned())
         .and(query())
         .and(caller())
         .and(warp::body::stream())
-        .then(move |(path, method): (FullPath, Method), headers: HeaderMap, query: String, caller, body| {
+        .then(move |path: FullPath, method: Method, headers: HeaderMap, query: String, caller, body| {
             let context = context.clone();
             async move {
                 let asked = Asked { path: path.as_str(), method: &method, headers: &headers, query: &query };
@@ -122,7 +112,7 @@ async fn answer<B: Buf>(
 ) -> Result<Response, ApiError> {
     let Target { user, what } = target(asked.path).ok_or(ApiError::NoSuchPage)?;
     if what == What::Notifications && asked.method == Method::POST {
-        let user = named(user.unwrap_or_default())?;
+        let user = name_of_user(user.unwrap_or_default())?;
         context.gate.check_notify(caller).await?;
         return post(context, user, read(body).await?).await;
     }
@@ -131,7 +121,7 @@ async fn answer<B: Buf>(
         Some(_) => context.gate.check_server(caller).await?,
     });
     let user = match user {
-        Some(user) => named(user)?,
+        Some(user) => name_of_user(user)?,
         None => identity.subject.as_deref().and_then(UserId::new).ok_or(ApiError::NoUser)?,
     };
     match what {
@@ -149,22 +139,21 @@ async fn answer<B: Buf>(
     }
 }
 
-fn named(segment: &str) -> Result<UserId, ApiError> {
-    UserId::new(&name_of_user(segment)?).ok_or(ApiError::BadUserName)
-}
-
 /// What is to be posted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Post {
-    body: Box<RawValue>,
+    body: Value,
     key: Option<Arc<str>>,
     expires_in: Option<u64>,
 }
 
 async fn post(context: &Context, user: UserId, post: Post) -> Result<Response, ApiError> {
-    let posted =
-        context.notifications.post(user, posting(post, now())?).await.map_err(|error| failed(&error))?;
+    let posted = context
+        .notifications
+        .post(user, posting(post, Moment::now().wall)?)
+        .await
+        .map_err(|error| failed(&error))?;
     let status = if posted.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let id = Cursor { tag: posted.tag, number: posted.number }.to_string();
     Ok(error::json(status, &json!({ "id": id, "new": posted.is_new })))
@@ -172,7 +161,9 @@ async fn post(context: &Context, user: UserId, post: Post) -> Result<Response, A
 
 fn posting(post: Post, now: u64) -> Result<Posting, ApiError> {
     let Post { body, key, expires_in } = post;
-    if body.get().len() > BODY_BYTES {
+    // A stream has one line for it.
+    let body = Bytes::from(body.to_string());
+    if body.len() > BODY_BYTES {
         return Err(ApiError::TooLarge(format!("the body of a notification has at most {BODY_BYTES} bytes")));
     }
     let is_key = |key: &Arc<str>| (1..=KEY_BYTES).contains(&key.len()) && !key.chars().any(char::is_control);
@@ -186,18 +177,7 @@ fn posting(post: Post, now: u64) -> Result<Posting, ApiError> {
             "expires_in is a number of seconds from 1 to those of 366 days".to_owned(),
         ));
     }
-    // A stream has one line for it.
-    let body: serde_json::Value =
-        serde_json::from_str(body.get()).map_err(|error| ApiError::BadBody(error.to_string()))?;
-    let body = Bytes::from(body.to_string());
-    if body.len() > BODY_BYTES {
-        return Err(ApiError::TooLarge(format!("the body of a notification has at most {BODY_BYTES} bytes")));
-    }
     Ok(Posting { key, posted: now, expires: now.saturating_add(expires_in.saturating_mul(1000)), body })
-}
-
-fn now() -> u64 {
-    Moment::at(std::time::Instant::now()).wall
 }
 
 /// What is asked of a list.

@@ -3,13 +3,14 @@
 
 use ::http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
+use quire_persistence::UserId;
 use quire_sync_protocol::DocId;
 use serde::Serialize;
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-use super::{ApiError, Context, Response, StatusCode, caller, error, query};
+use super::{ApiError, Context, Response, StatusCode, asked, caller, error, query};
 use crate::auth::{Caller, Right};
 use crate::presence::{PersonKey, Sighting};
 use crate::stream::{After, poll, sse};
@@ -20,9 +21,6 @@ const PAGE: usize = 100;
 
 /// People in one answer at most.
 const LARGEST_PAGE: usize = 1000;
-
-/// The longest name of a user.
-const USER_BYTES: usize = 255;
 
 /// What a path is about. Holds names as they stand in the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,19 +65,11 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    warp::path::full()
-        .and(warp::method())
-        .and_then(async |path: FullPath, method: Method| {
-            if method == Method::GET && target(path.as_str()).is_some() {
-                Ok(path)
-            } else {
-                Err(warp::reject::not_found())
-            }
-        })
+    asked(methods)
         .and(warp::header::headers_cloned())
         .and(query())
         .and(caller())
-        .then(move |path: FullPath, headers: HeaderMap, query: String, caller: Caller| {
+        .then(move |path: FullPath, _: Method, headers: HeaderMap, query: String, caller: Caller| {
             let context = context.clone();
             async move {
                 let after = After::of(&headers, &query);
@@ -99,7 +89,7 @@ async fn answer(
 ) -> Result<Response, ApiError> {
     match target(path).ok_or(ApiError::NoSuchPage)? {
         Target::Everybody => everybody(context, query, caller).await,
-        Target::User(user) => one(context, &name_of_user(user)?, caller).await,
+        Target::User(user) => one(context, name_of_user(user)?.as_str(), caller).await,
         Target::Document(name, what) => {
             let doc = transport::document(name)?;
             match what {
@@ -121,10 +111,9 @@ async fn answer(
 }
 
 /// The name of a user, which stands in a path as one encoded segment.
-pub(super) fn name_of_user(segment: &str) -> Result<String, ApiError> {
+pub(super) fn name_of_user(segment: &str) -> Result<UserId, ApiError> {
     let name = percent_decode_str(segment).decode_utf8().map_err(|_| ApiError::BadUserName)?;
-    let is_one = !name.is_empty() && name.len() <= USER_BYTES && !name.chars().any(char::is_control);
-    if is_one { Ok(name.into_owned()) } else { Err(ApiError::BadUserName) }
+    UserId::new(&name).ok_or(ApiError::BadUserName)
 }
 
 fn people(context: &Context, doc: &DocId) -> Result<Response, ApiError> {
@@ -230,7 +219,7 @@ mod tests {
         {
             assert_eq!(target(other), None, "{other}");
         }
-        assert_eq!(name_of_user("a%20b").unwrap(), "a b");
+        assert_eq!(name_of_user("a%20b").unwrap().as_str(), "a b");
         for wrong in ["", "%ff", "%0a", &"a".repeat(256)] {
             assert_eq!(name_of_user(wrong), Err(ApiError::BadUserName), "{wrong}");
         }

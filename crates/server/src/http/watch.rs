@@ -5,7 +5,7 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
-use super::{ApiError, Context, Response, caller, query};
+use super::{ApiError, Context, Response, asked, caller, query};
 use crate::auth::Caller;
 use crate::stream::{After, poll, sse};
 use crate::transport;
@@ -34,19 +34,11 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    warp::path::full()
-        .and(warp::method())
-        .and_then(async |path: FullPath, method: Method| {
-            if method == Method::GET && target(path.as_str()).is_some() {
-                Ok(path)
-            } else {
-                Err(warp::reject::not_found())
-            }
-        })
+    asked(methods)
         .and(warp::header::headers_cloned())
         .and(query())
         .and(caller())
-        .then(move |path: FullPath, headers: HeaderMap, query: String, caller: Caller| {
+        .then(move |path: FullPath, _: Method, headers: HeaderMap, query: String, caller: Caller| {
             let context = context.clone();
             async move {
                 let after = After::of(&headers, &query);

@@ -20,7 +20,7 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 use super::content::not_opened;
-use super::{ApiError, Context, Response, StatusCode, body, caller, documents, error};
+use super::{ApiError, Context, Response, StatusCode, asked, body, caller, documents, error};
 use crate::auth::{Caller, Grant, Right, Scope, TokenClaims, make_token};
 use crate::store::StoreStatus;
 use crate::transport;
@@ -79,24 +79,15 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    let is_secure = context.is_secure;
-    warp::method()
-        .and(warp::path::full())
+    asked(methods)
         .and(warp::header::headers_cloned())
         .and(warp::host::optional())
         .and(caller())
-        .and_then(move |method: Method, path: FullPath, headers, host, caller: Caller| async move {
-            let allowed = methods(path.as_str()).is_some_and(|methods| {
-                methods.split(", ").any(|allowed| method.as_str().eq_ignore_ascii_case(allowed))
-            });
-            let origin = origin(&headers, host, is_secure);
-            if allowed { Ok((path, origin, caller)) } else { Err(warp::reject::not_found()) }
-        })
-        .untuple_one()
         .and(warp::body::stream())
-        .and_then(move |path: FullPath, origin: Option<Origin>, caller: Caller, body| {
+        .and_then(move |path: FullPath, _: Method, headers, host, caller: Caller, body| {
             let context = context.clone();
             async move {
+                let origin = origin(&headers, host, context.is_secure);
                 let Some(question) = Question::of(path.as_str()) else {
                     return Err(warp::reject::not_found());
                 };

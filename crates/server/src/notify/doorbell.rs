@@ -103,7 +103,7 @@ impl Notifications {
         after: u64,
         limit: usize,
     ) -> Result<Option<(Inbox, Vec<Notification>)>, NotifyError> {
-        self.call(move |store| Ok(store.inbox(&user, after, limit, now())?)).await
+        self.call(move |store| Ok(store.inbox(&user, after, limit, Moment::now().wall)?)).await
     }
 
     /// Notes what is read, and tells who listens. `says`: the same for them, as JSON.
@@ -176,9 +176,4 @@ impl Drop for Door {
             doors.remove(&self.user);
         }
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn now() -> u64 {
-    Moment::at(std::time::Instant::now()).wall
 }

@@ -63,7 +63,7 @@ impl Board {
     pub(crate) fn clear(&mut self) {
         self.wake = None;
         let Some(attendance) = self.attendance.take() else { return };
-        let at = Moment::at(Instant::now());
+        let at = Moment::now();
         let clear = |people: &mut super::People, news: &mut News| -> Vec<Move> { people.clear(at, news) };
         let moves = attendance.feed().update(clear);
         self.whereabouts.note(&self.doc, &moves, at);

@@ -26,6 +26,11 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// This moment.
+    pub(crate) fn now() -> Self {
+        Self::at(Instant::now())
+    }
+
     /// This moment, which the measuring clock calls `now`.
     pub(crate) fn at(now: Instant) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Who is where, over all documents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
@@ -128,7 +129,8 @@ impl Whereabouts {
     /// At most `limit` of those who are online, behind `after`, in the order of their keys, each with its documents.
     pub(crate) fn online(&self, after: Option<&PersonKey>, limit: usize) -> Vec<(PersonKey, Vec<DocId>)> {
         let persons = self.persons();
-        let behind = persons.here.iter().filter(|(person, _)| after.is_none_or(|after| *person > after));
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = persons.here.range::<PersonKey, _>((from, Bound::Unbounded));
         behind.take(limit).map(|(person, docs)| (person.clone(), docs.iter().cloned().collect())).collect()
     }
 
