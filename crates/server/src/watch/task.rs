@@ -1,6 +1,5 @@
 //! The task that reads one document for all who watch it.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tracing::{info, warn};
 use super::content::{Content, Trouble};
 use super::{Entered, Opening};
 use crate::doc::{Changes, Counters, DocHandle, OpenError, run_blocking};
-use crate::stream::{Feed, News};
+use crate::stream::{Feed, News, tag};
 use crate::transport::Close;
 
 /// How long a document is read for those who come back, after the last watcher has gone.
@@ -200,10 +199,7 @@ impl Task {
             return feed.update(change);
         }
         let shared = &self.entered.shared;
-        // Each of these has keys of its own, which are random: an id of another feed is none of this one.
-        #[expect(clippy::cast_possible_truncation, reason = "any 32 of the bits will do")]
-        let tag = RandomState::new().build_hasher().finish() as u32;
-        let feed = Feed::new(Content::default(), tag, shared.settings.kept, Arc::clone(&shared.counters));
+        let feed = Feed::new(Content::default(), tag(), shared.settings.kept, Arc::clone(&shared.counters));
         let told = feed.update(change);
         self.opened.send_replace(Opening::Open(feed.clone()));
         self.feed = Some(feed);
