@@ -336,9 +336,9 @@ test('tabs of one person share what happens, those of another and those not let 
     const provider = new QuireProvider('ws://host', 'shared', doc, { environment: w.environment, identity })
     return { w, doc, provider, last: () => w.sockets.at(-1) }
   }
-  const [a, b, stranger, outside] = [make('ann'), make('ann'), make('bob'), make('ann')]
+  const [a, b, stranger, outside, witness] = [make('ann'), make('ann'), make('bob'), make('ann'), make('ann')]
   await settle()
-  for (const tab of [a, b, stranger]) greet(tab.last())
+  for (const tab of [a, b, stranger, witness]) greet(tab.last())
   const until = async condition => { for (let i = 0; i < 500 && !condition(); i++) await new Promise(resolve => setTimeout(resolve, 2)); assert.ok(condition()) }
   a.doc.getText('t').insert(0, 'hello')
   await until(() => b.doc.getText('t').toString() === 'hello')
@@ -354,7 +354,7 @@ test('tabs of one person share what happens, those of another and those not let 
   // Who is refused leaves.
   b.last().end(4403)
   a.doc.getText('t').insert(0, 'secret ')
-  await new Promise(resolve => setTimeout(resolve, 50))
+  await until(() => witness.doc.getText('t').toString() === 'secret hello offline')
   assert.equal(b.doc.getText('t').toString(), 'hello offline')
-  for (const tab of [a, b, stranger, outside]) { tab.provider.destroy(); tab.doc.destroy() }
+  for (const tab of [a, b, stranger, outside, witness]) { tab.provider.destroy(); tab.doc.destroy() }
 })
