@@ -8,13 +8,17 @@
 //! The contract on the wire is described in `RELAY.md` beside this crate.
 
 pub mod cursor;
+pub mod events;
 pub mod follower;
+pub mod memory;
 pub mod message;
 pub mod outgoing;
 pub mod relay;
 
 pub use cursor::Cursor;
+pub use events::{Capacity, Events};
 pub use follower::{Follower, Heard};
+pub use memory::{MemoryNetwork, MemoryRelay};
 pub use message::{Message, PresenceEntry};
 pub use outgoing::Outgoing;
 pub use relay::{Event, NodeId, Peers, Relay, State, Topic};

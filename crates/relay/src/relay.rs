@@ -46,7 +46,8 @@ pub enum Event {
     Subscribed(Topic),
     /// Something on this topic was lost.
     Missed(Topic),
-    /// Something on any topic may have been lost: the connection was cut and is back, or a queue was full.
+    /// Something on any topic may have been lost: the connection was cut and is back, or a queue was full. After a cut it is told when
+    /// every topic is subscribed to again, so that what is then read from the store and what is then heard leave nothing between them.
     MissedAny,
     /// The relay's state has changed.
     State(State),
