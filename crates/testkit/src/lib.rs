@@ -21,6 +21,8 @@ mod dialects;
 mod frames;
 pub mod ids;
 pub mod pieces;
+#[cfg(unix)]
+pub mod postgres;
 mod records;
 mod room;
 mod updates;
