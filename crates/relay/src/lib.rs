@@ -15,6 +15,7 @@ pub mod relay;
 
 pub use cursor::Cursor;
 pub use follower::{Follower, Heard};
-pub use message::{Message, PresenceEntry};
+pub use message::Message;
 pub use outgoing::Outgoing;
-pub use relay::{Event, NodeId, Peers, Relay, State, Topic};
+pub use quire_sync_protocol::{NodeId, PresenceEntry};
+pub use relay::{Event, Peers, Relay, State, Topic};
