@@ -8,14 +8,18 @@
 //! The contract on the wire is described in `RELAY.md` beside this crate.
 
 pub mod cursor;
+pub mod events;
 pub mod follower;
+pub mod memory;
 pub mod message;
 pub mod outgoing;
 pub mod relay;
 
 pub use cursor::Cursor;
+pub use events::{Capacity, Events};
 pub use follower::{Follower, Heard};
+pub use memory::{MemoryNetwork, MemoryRelay};
 pub use message::Message;
 pub use outgoing::Outgoing;
-pub use quire_sync_protocol::{NodeId, PresenceEntry};
-pub use relay::{Event, Peers, Relay, State, Topic};
+pub use quire_sync_protocol::PresenceEntry;
+pub use relay::{Event, NodeId, Peers, Relay, State, Topic};

@@ -80,3 +80,25 @@ pub enum Message {
         says: Arc<str>,
     },
 }
+
+impl Message {
+    /// About how many bytes of memory it takes, for bounds on what waits.
+    pub fn weight(&self) -> usize {
+        /// What one part takes besides its bytes.
+        const PART: usize = 64;
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let parts = match self {
+            Self::Edits { updates, .. } => updates.iter().map(|update| PART + update.len()).sum(),
+            Self::Presence(entries) => {
+                entries.iter().map(|entry| PART + text(&entry.state) + text(&entry.identity)).sum()
+            }
+            Self::Broadcast { from, text: said } => text(from) + said.len(),
+            Self::Rung { event, says } => event.len() + says.len(),
+            Self::Announce(ids) => PART * ids.len(),
+            Self::Alive { address } => address.len(),
+            Self::Question { says, .. } | Self::Answer { says, .. } => says.len(),
+            Self::Hello { .. } | Self::Settled { .. } | Self::Ended { .. } | Self::Revoked => 0,
+        };
+        2 * PART + parts
+    }
+}

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use quire_sync_protocol::{DocId, NodeId};
+use quire_sync_protocol::DocId;
+pub use quire_sync_protocol::NodeId;
 
 use crate::message::Message;
 
@@ -36,7 +37,8 @@ pub enum Event {
     Subscribed(Topic),
     /// Something on this topic was lost.
     Missed(Topic),
-    /// Something on any topic may have been lost: the connection was cut and is back, or a queue was full.
+    /// Something on any topic may have been lost: the connection was cut and is back, or a queue was full. After a cut it is told when
+    /// every topic is subscribed to again, so that what is then read from the store and what is then heard leave nothing between them.
     MissedAny,
     /// The relay's state has changed.
     State(State),
