@@ -23,7 +23,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// The most updates in one envelope. A reader's memory for one is several times that of the smallest update's bytes.
 pub const MAX_UPDATES: usize = 8192;
 
-/// The most entries of presence in one envelope.
+/// The most entries of presence, or ids to be announced, in one envelope.
 pub const MAX_ENTRIES: usize = 8192;
 
 /// What an envelope holds.
@@ -40,26 +40,32 @@ pub enum Opened {
 enum Kind {
     Edits = 1,
     Presence = 2,
-    Claimed = 3,
+    Announce = 3,
     Broadcast = 4,
     Hello = 5,
     Settled = 6,
     Ended = 7,
     Rung = 8,
     Revoked = 9,
+    Alive = 10,
+    Question = 11,
+    Answer = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Edits,
         Self::Presence,
-        Self::Claimed,
+        Self::Announce,
         Self::Broadcast,
         Self::Hello,
         Self::Settled,
         Self::Ended,
         Self::Rung,
         Self::Revoked,
+        Self::Alive,
+        Self::Question,
+        Self::Answer,
     ];
 
     fn of(number: u64) -> Option<Self> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quire_sync_protocol::wire::varint::{ReadError, Reader};
+use quire_sync_protocol::{NodeId, PresenceEntry};
 
 use crate::envelope::{Kind, MAX_BYTES, MAX_ENTRIES, MAX_UPDATES, Opened, VERSION};
-use crate::message::{Message, PresenceEntry};
-use crate::relay::NodeId;
+use crate::message::Message;
 
 /// Why bytes are no envelope: the sender is no node of this cluster, or broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,11 +57,14 @@ pub fn open(envelope: &Bytes) -> Result<Opened, OpenError> {
             }
             Message::Presence(entries)
         }
-        Kind::Claimed => Message::Claimed {
-            to: NodeId(number(&mut reader)?),
-            client: reader.client()?,
-            clock: reader.var_uint()?,
-        },
+        Kind::Announce => {
+            let count = parts(&mut reader, MAX_ENTRIES)?;
+            let mut ids = Vec::with_capacity(count);
+            for _ in 0..count {
+                ids.push((reader.client()?, reader.var_uint()?));
+            }
+            Message::Announce(ids)
+        }
         Kind::Broadcast => {
             Message::Broadcast { from: optional(&mut reader)?, text: reader.var_string()?.into() }
         }
@@ -72,6 +75,15 @@ pub fn open(envelope: &Bytes) -> Result<Opened, OpenError> {
         Kind::Ended => Message::Ended { epoch: number(&mut reader)? },
         Kind::Rung => Message::Rung { event: reader.var_string()?.into(), says: reader.var_string()?.into() },
         Kind::Revoked => Message::Revoked,
+        Kind::Alive => Message::Alive { address: reader.var_string()?.into() },
+        Kind::Question => {
+            Message::Question { question: number(&mut reader)?, says: reader.var_string()?.into() }
+        }
+        Kind::Answer => Message::Answer {
+            to: NodeId(number(&mut reader)?),
+            question: number(&mut reader)?,
+            says: reader.var_string()?.into(),
+        },
     };
     Ok(Opened::Message(from, message))
 }

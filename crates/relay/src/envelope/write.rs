@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use quire_sync_protocol::wire::varint::{write_var_bytes, write_var_uint};
+use quire_sync_protocol::{ClientId, Clock, NodeId, PresenceEntry};
 
 use crate::envelope::{Kind, MAX_BYTES, MAX_ENTRIES, MAX_UPDATES, VERSION};
-use crate::message::{Message, PresenceEntry};
-use crate::relay::NodeId;
+use crate::message::Message;
 
 /// A message that has a part which no envelope can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub struct TooLarge {
     pub bytes: usize,
 }
 
-/// The envelopes of a message, in their order: one, or several for presence that does not fit into one. Updates that do not fit are left out, so
+/// The envelopes of a message, in their order: one, or several for presence and ids that do not fit into one. Updates that do not fit are left out, so
 /// that they are announced only.
 pub fn seal(from: NodeId, message: &Message) -> Result<Vec<Bytes>, TooLarge> {
     let sealed = match message {
@@ -34,13 +34,7 @@ pub fn seal(from: NodeId, message: &Message) -> Result<Vec<Bytes>, TooLarge> {
             out
         }
         Message::Presence(entries) => return presence(from, entries),
-        Message::Claimed { to, client, clock } => {
-            let mut out = head(from, Kind::Claimed, 24);
-            out.extend_from_slice(&to.0.to_be_bytes());
-            write_var_uint(&mut out, client.value());
-            write_var_uint(&mut out, *clock);
-            out
-        }
+        Message::Announce(ids) => return Ok(announce(from, ids)),
         Message::Broadcast { from: speaker, text } => {
             let mut out = head(from, Kind::Broadcast, text.len());
             write_optional(&mut out, speaker.as_deref());
@@ -70,6 +64,24 @@ pub fn seal(from: NodeId, message: &Message) -> Result<Vec<Bytes>, TooLarge> {
             out
         }
         Message::Revoked => head(from, Kind::Revoked, 0),
+        Message::Alive { address } => {
+            let mut out = head(from, Kind::Alive, address.len());
+            write_var_bytes(&mut out, address.as_bytes());
+            out
+        }
+        Message::Question { question, says } => {
+            let mut out = head(from, Kind::Question, 8 + says.len());
+            out.extend_from_slice(&question.to_be_bytes());
+            write_var_bytes(&mut out, says.as_bytes());
+            out
+        }
+        Message::Answer { to, question, says } => {
+            let mut out = head(from, Kind::Answer, 16 + says.len());
+            out.extend_from_slice(&to.0.to_be_bytes());
+            out.extend_from_slice(&question.to_be_bytes());
+            write_var_bytes(&mut out, says.as_bytes());
+            out
+        }
     };
     if sealed.len() > MAX_BYTES {
         return Err(TooLarge { bytes: sealed.len() });
@@ -114,6 +126,20 @@ fn presence(from: NodeId, entries: &[PresenceEntry]) -> Result<Vec<Bytes>, TooLa
         envelopes.push(close(&mut list, &mut count));
     }
     Ok(envelopes)
+}
+
+/// As few envelopes as hold all ids.
+fn announce(from: NodeId, ids: &[(ClientId, Clock)]) -> Vec<Bytes> {
+    let one = |ids: &[(ClientId, Clock)]| {
+        let mut out = head(from, Kind::Announce, LENGTH_BYTES + 12 * ids.len());
+        write_var_uint(&mut out, ids.len() as u64);
+        for (client, clock) in ids {
+            write_var_uint(&mut out, client.value());
+            write_var_uint(&mut out, *clock);
+        }
+        Bytes::from(out)
+    };
+    if ids.is_empty() { vec![one(ids)] } else { ids.chunks(MAX_ENTRIES).map(one).collect() }
 }
 
 fn head(from: NodeId, kind: Kind, more: usize) -> Vec<u8> {
