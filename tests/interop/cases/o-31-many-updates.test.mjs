@@ -2,6 +2,7 @@
 //
 // Fault: a small document with very many stored updates took minutes to open and froze everybody else.
 // Long form: 500 KB from 100,000 updates by 10,000 client ids. Short form: 600 updates by 60. Once as the log is after a hard stop, and once compacted.
+// Alone: how long a sync takes, and what the bystander waits.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
