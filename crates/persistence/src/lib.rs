@@ -44,4 +44,6 @@ pub use inbox::{Inbox, Inboxes, Marks, Notification, Posted, Posting, UserId};
 pub use inspect::{Checked, Grave, Inspect, Repaired, Space, Whole};
 pub use local::LocalStore;
 pub use spec::{StoreSpec, StoreSpecError, open};
-pub use store::{Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored, Swept};
+pub use store::{
+    Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Head, Listed, Seq, Stored, Swept, Tail,
+};

@@ -31,7 +31,7 @@ use crate::inspect::{Checked, Inspect, Repaired, Space, Whole};
 use crate::keys;
 use crate::record::{self, Kind};
 use crate::store::{
-    Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Listed, Seq, Stored, Swept,
+    Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Head, Listed, Seq, Stored, Swept, Tail,
 };
 
 /// The format of everything below the format record. FORMAT.md describes it.
@@ -155,6 +155,31 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
             snapshot: contents.snapshot,
             updates: contents.updates,
         }))
+    }
+
+    fn tail(&self, doc: &DocId, epoch: Epoch, after: Seq) -> Result<Tail, StoreError> {
+        let doc = doc.clone();
+        let Some((entry, contents)) = self.contents_after(&doc, Some(after))? else {
+            return Err(match self.tombstone(&doc)? {
+                Some(_) => StoreError::Deleted { doc },
+                None => StoreError::NotFound { doc },
+            });
+        };
+        if entry.epoch != epoch {
+            return Err(StoreError::StaleEpoch { doc, stored: entry.epoch, given: epoch });
+        }
+        let parts = contents.snapshot.into_iter().chain(contents.updates).collect();
+        Ok(Tail { seq: entry.seq, parts })
+    }
+
+    fn heads(&self, docs: &[DocId]) -> Result<Vec<Result<Option<Head>, StoreError>>, StoreError> {
+        let keys: Vec<_> = docs.iter().map(keys::catalog).collect();
+        let records = self.engine.values(&keys)?;
+        let head = |((doc, key), record): ((&DocId, &Bytes), Option<Bytes>)| {
+            let entry = record.map(|record| decoded(doc, key, record)).transpose()?;
+            Ok(entry.map(|entry| Head { epoch: entry.epoch, seq: entry.seq }))
+        };
+        Ok(docs.iter().zip(&keys).zip(records).map(head).collect())
     }
 
     fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {

@@ -77,6 +77,24 @@ impl Stored {
     }
 }
 
+/// The end of a document's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The last update that is contained.
+    pub seq: Seq,
+    /// Updates to insert, in this order.
+    pub parts: Vec<Bytes>,
+}
+
+/// How far a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its present history.
+    pub epoch: Epoch,
+    /// The last update stored.
+    pub seq: Seq,
+}
+
 /// What the catalog says about one document. Reading it touches neither snapshot nor log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentInfo {
@@ -151,6 +169,19 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// Damage (a record that does not match its checksum, a missing one) is [`StoreError::Damaged`], never an empty or a
     /// shortened document, and the bytes stay as they are.
     fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError>;
+
+    /// What is stored of this document behind `after`: inserted into something that holds everything up to `after`, the parts
+    /// give the document as of [`Tail::seq`]. They are the updates of the log behind `after` or, where a compaction has passed
+    /// it, the snapshot and what follows. Nothing, and the present end, if `after` is that end or lies behind it.
+    ///
+    /// The errors are those of [`Self::append`] for a document of another epoch or one that was deleted, [`StoreError::NotFound`]
+    /// for one that is not stored, and damage among the parts is one as in [`Self::load`].
+    fn tail(&self, doc: &DocId, epoch: Epoch, after: Seq) -> Result<Tail, StoreError>;
+
+    /// How far each of these documents is, in their order; `None` for one that is not stored or was deleted. One read of the catalog
+    /// for all of them. A damaged entry costs its own document only, whose result is [`StoreError::Damaged`]; the outer error is
+    /// of the store as a whole.
+    fn heads(&self, docs: &[DocId]) -> Result<Vec<Result<Option<Head>, StoreError>>, StoreError>;
 
     /// Adds updates to the logs of their documents, all or none, in the order of the slice; returns one [`Seq`] for each.
     /// They are synced to the device when this returns.

@@ -14,11 +14,11 @@ use crate::store::Seq;
 const UPDATE: &str = "an update";
 const SNAPSHOT: &str = "the snapshot";
 
-/// What a catalog entry speaks of.
+/// What a catalog entry speaks of, or the end of it.
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) snapshot: Option<Bytes>,
-    /// The updates after the snapshot.
+    /// The updates after it, or after what is known.
     pub(super) updates: Vec<Bytes>,
     /// The keys of those updates.
     pub(super) update_keys: Vec<Bytes>,
@@ -31,9 +31,19 @@ impl<E: Engine> LocalStore<E> {
     /// when something is found missing, reading starts again with the new one. Each round needs another whole compaction, so
     /// there are few.
     pub(super) fn contents(&self, doc: &DocId) -> Result<Option<(CatalogEntry, Contents)>, StoreError> {
+        self.contents_after(doc, None)
+    }
+
+    /// The same without what a reader has who has everything up to `known`: unless a compaction has passed it, that is the log
+    /// behind it.
+    pub(super) fn contents_after(
+        &self,
+        doc: &DocId,
+        known: Option<Seq>,
+    ) -> Result<Option<(CatalogEntry, Contents)>, StoreError> {
         loop {
             let Some(entry) = self.catalog_entry(doc)? else { return Ok(None) };
-            let error = match self.contents_of(doc, &entry) {
+            let error = match self.contents_of(doc, &entry, known) {
                 Ok(contents) => return Ok(Some((entry, contents))),
                 Err(error) => error,
             };
@@ -48,15 +58,21 @@ impl<E: Engine> LocalStore<E> {
         }
     }
 
-    /// Everything that this entry speaks of. Damage may also mean that the entry is no longer the present one.
-    fn contents_of(&self, doc: &DocId, entry: &CatalogEntry) -> Result<Contents, StoreError> {
+    /// Everything that this entry speaks of and is not known. Damage may also mean that the entry is no longer the present one.
+    fn contents_of(
+        &self,
+        doc: &DocId,
+        entry: &CatalogEntry,
+        known: Option<Seq>,
+    ) -> Result<Contents, StoreError> {
+        let known = known.map(|known| known.min(entry.seq)).filter(|known| *known >= entry.snapshot_seq());
         let snapshot = match &entry.snapshot {
-            Some(snapshot) => Some(self.snapshot(doc, entry.number, snapshot)?),
-            None => None,
+            Some(snapshot) if known.is_none() => Some(self.snapshot(doc, entry.number, snapshot)?),
+            _ => None,
         };
         let (mut updates, mut update_keys) = (Vec::new(), Vec::new());
         let mut joined = Joined::new(Payload::Update);
-        let mut seq = entry.snapshot_seq().0 + 1;
+        let mut seq = known.unwrap_or(entry.snapshot_seq()).0 + 1;
         for found in engine::entries(&self.engine, keys::update_range(entry.number, seq)) {
             let Entry { key, value } = found?;
             let Some(place) = keys::place(&key) else {

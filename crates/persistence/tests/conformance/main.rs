@@ -17,6 +17,7 @@ mod fixture;
 mod homes;
 mod inbox;
 mod kill;
+mod tail;
 mod updates;
 mod verify;
 
@@ -39,6 +40,10 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty]:
     crate::documents::listing_goes_page_by_page as listing_goes_page_by_page,
     crate::documents::an_update_for_another_epoch_is_refused as an_update_for_another_epoch_is_refused,
     crate::documents::parallel_appends_give_every_seq_once as parallel_appends_give_every_seq_once,
+    crate::tail::a_tail_continues_what_is_known as a_tail_continues_what_is_known,
+    crate::tail::a_tail_of_another_history_is_refused as a_tail_of_another_history_is_refused,
+    crate::tail::heads_tell_how_far_documents_are as heads_tell_how_far_documents_are,
+    crate::tail::damage_is_an_error_of_its_document_there_too as damage_is_an_error_of_its_document_there_too,
     crate::compaction::a_compacted_document_equals_its_updates as a_compacted_document_equals_its_updates,
     crate::compaction::gaps_survive_compaction as gaps_survive_compaction,
     crate::compaction::only_what_the_catalog_speaks_of_stays as only_what_the_catalog_speaks_of_stays,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use quire_persistence::{
-    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inboxes, Inspect, Listed, Seq,
-    StoreError, StoreSpec, Stored, Swept,
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Epoch, Head, Inboxes, Inspect,
+    Listed, Seq, StoreError, StoreSpec, Stored, Swept, Tail,
 };
 use quire_server::config::{Config, Raw};
 use quire_server::server::{Server, Shutdown};
@@ -104,6 +104,14 @@ impl DocumentStore for Failing {
     fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError> {
         Self::check(&self.loads)?;
         self.store.load(doc)
+    }
+
+    fn tail(&self, doc: &DocId, epoch: Epoch, after: Seq) -> Result<Tail, StoreError> {
+        self.store.tail(doc, epoch, after)
+    }
+
+    fn heads(&self, docs: &[DocId]) -> Result<Vec<Result<Option<Head>, StoreError>>, StoreError> {
+        self.store.heads(docs)
     }
 
     fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {

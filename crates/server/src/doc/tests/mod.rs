@@ -17,8 +17,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::{
-    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Inboxes, Inspect, Listed,
-    LocalStore, Seq, StoreError, Stored, Swept,
+    Append, Compacted, Created, DocumentInfo, DocumentStore, EngineError, Epoch, Head, Inboxes, Inspect,
+    Listed, LocalStore, Seq, StoreError, Stored, Swept, Tail,
 };
 use quire_sync_protocol::wire::frame;
 use quire_sync_protocol::{Access, DocId, Limits, Message, Replica, RoomConfig, SessionSetup, Update};
@@ -133,7 +133,7 @@ impl GatedStore {
 
     /// Puts updates into the store, as a former process would have.
     fn seed(&self, doc: &DocId, updates: &[Bytes]) {
-        let epoch = quire_persistence::Epoch::FIRST;
+        let epoch = Epoch::FIRST;
         let appends: Vec<_> =
             updates.iter().map(|update| Append { doc: doc.clone(), epoch, update: update.clone() }).collect();
         self.inner.append(&appends).unwrap();
@@ -154,6 +154,14 @@ impl DocumentStore for GatedStore {
         }
         drop(gates);
         self.inner.load(doc)
+    }
+
+    fn tail(&self, doc: &DocId, epoch: Epoch, after: Seq) -> Result<Tail, StoreError> {
+        self.inner.tail(doc, epoch, after)
+    }
+
+    fn heads(&self, docs: &[DocId]) -> Result<Vec<Result<Option<Head>, StoreError>>, StoreError> {
+        self.inner.heads(docs)
     }
 
     fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {

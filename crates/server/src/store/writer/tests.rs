@@ -4,7 +4,8 @@ use std::sync::mpsc;
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan, FaultyEngine};
 use quire_persistence::{
-    Compacted, Created, DocumentInfo, Inboxes, Inspect, Listed, LocalStore, StoreError, Stored, Swept,
+    Compacted, Created, DocumentInfo, Epoch, Head, Inboxes, Inspect, Listed, LocalStore, StoreError, Stored,
+    Swept, Tail,
 };
 
 use super::*;
@@ -126,6 +127,14 @@ impl DocumentStore for PanickingStore {
     fn load(&self, doc: &DocId) -> Result<Option<Stored>, StoreError> {
         self.inner.load(doc)
     }
+    fn tail(&self, doc: &DocId, epoch: Epoch, after: Seq) -> Result<Tail, StoreError> {
+        self.inner.tail(doc, epoch, after)
+    }
+
+    fn heads(&self, docs: &[DocId]) -> Result<Vec<Result<Option<Head>, StoreError>>, StoreError> {
+        self.inner.heads(docs)
+    }
+
     fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {
         assert!(!self.panics.load(Ordering::SeqCst), "an engine's error");
         self.inner.append(batch)
