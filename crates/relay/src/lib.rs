@@ -19,6 +19,7 @@ pub use cursor::Cursor;
 pub use events::{Capacity, Events};
 pub use follower::{Follower, Heard};
 pub use memory::{MemoryNetwork, MemoryRelay};
-pub use message::{Message, PresenceEntry};
+pub use message::Message;
 pub use outgoing::Outgoing;
+pub use quire_sync_protocol::PresenceEntry;
 pub use relay::{Event, NodeId, Peers, Relay, State, Topic};

@@ -284,8 +284,8 @@ impl Desk {
                     }
                 }
                 // There are no other nodes.
-                Output::Publish { update: _ } => {}
-                Output::Broadcast { from, text } => {
+                Output::PublishPresence(_) | Output::Announce(_) => {}
+                Output::Broadcast { from, text, is_ours: _ } => {
                     Counters::add(&self.shared.counters.broadcasts, 1);
                     self.shared.whereabouts.broadcast(&self.doc, from.as_deref(), &text);
                 }
