@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use quire_sync_protocol::ClientId;
 use quire_sync_protocol::id::MAX_SAFE_INTEGER;
+use quire_sync_protocol::{ClientId, NodeId, PresenceEntry};
 
 use super::*;
-use crate::message::PresenceEntry;
 
 const NODE: NodeId = NodeId(0x0102_0304_0506_0708);
 
@@ -49,10 +48,7 @@ fn examples() -> Vec<(Message, Vec<u8>)> {
             Message::Presence(vec![there, gone]),
             [&[2, 2][..], &[12, 0xac, 2, 5, 1, 2, b'{', b'}', 1, 3], b"ann", &[4, 1, 6, 0, 0]].concat(),
         ),
-        (
-            Message::Claimed { to: NodeId(2), client: client(300), clock: 5 },
-            vec![3, 0, 0, 0, 0, 0, 0, 0, 2, 0xac, 2, 5],
-        ),
+        (Message::Announce(vec![(client(300), 5), (client(1), 0)]), vec![3, 2, 0xac, 2, 5, 1, 0]),
         (Message::Broadcast { from: None, text: "hi".into() }, vec![4, 0, 2, b'h', b'i']),
         (Message::Broadcast { from: Some("a".into()), text: "".into() }, vec![4, 1, 1, b'a', 0]),
         (Message::Hello { question: 3 }, vec![5, 0, 0, 0, 0, 0, 0, 0, 3]),
@@ -66,6 +62,12 @@ fn examples() -> Vec<(Message, Vec<u8>)> {
             [&[8, 3][..], b"new", &[2], b"{}"].concat(),
         ),
         (Message::Revoked, vec![9]),
+        (Message::Alive { address: "http://a".into() }, [&[10, 8][..], b"http://a"].concat()),
+        (Message::Question { question: 3, says: "1".into() }, vec![11, 0, 0, 0, 0, 0, 0, 0, 3, 1, b'1']),
+        (
+            Message::Answer { to: NodeId(2), question: 3, says: "1".into() },
+            vec![12, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 1, b'1'],
+        ),
     ]
 }
 
@@ -88,7 +90,7 @@ fn what_later_releases_add_is_skipped() {
     let entries = [4, 5].map(|number| PresenceEntry { clock: 7, ..entry(number, None) });
     assert_eq!(opened(&longer_entry), Ok(Opened::Message(NodeId(1), Message::Presence(entries.to_vec()))));
     assert_eq!(opened(&[2]), Ok(Opened::Unknown));
-    for unknown in [0, 10, 100] {
+    for unknown in [0, 13, 100] {
         assert_eq!(opened(&[1, 0, 0, 0, 0, 0, 0, 0, 1, unknown, 0xff]), Ok(Opened::Unknown));
     }
 }
@@ -164,6 +166,8 @@ fn what_is_too_large_is_divided_announced_or_refused() {
     assert!(seal(NODE, &Message::Presence(vec![entry(1, Some(Arc::clone(&huge)))])).is_err());
     assert!(seal(NODE, &Message::Broadcast { from: None, text: huge }).is_err());
     assert_eq!(seal(NODE, &Message::Presence(Vec::new())).unwrap().len(), 1);
+    let many = Message::Announce(vec![(client(1), 1); MAX_ENTRIES + 1]);
+    assert_eq!(seal(NODE, &many).unwrap().len(), 2);
 }
 
 fn text() -> impl Strategy<Value = Arc<str>> {
@@ -194,17 +198,20 @@ fn message() -> impl Strategy<Value = Message> {
             }
         ),
         prop::collection::vec(entry, 0..10).prop_map(Message::Presence),
-        (any::<u64>(), safe(), safe()).prop_map(|(to, id, clock)| Message::Claimed {
-            to: NodeId(to),
-            client: client(id),
-            clock
-        }),
+        prop::collection::vec((safe().prop_map(client), safe()), 0..10).prop_map(Message::Announce),
         (optional_text(), text()).prop_map(|(from, text)| Message::Broadcast { from, text }),
         any::<u64>().prop_map(|question| Message::Hello { question }),
         (any::<u64>(), any::<u64>()).prop_map(|(to, question)| Message::Settled { to: NodeId(to), question }),
         any::<u64>().prop_map(|epoch| Message::Ended { epoch }),
         (text(), text()).prop_map(|(event, says)| Message::Rung { event, says }),
         Just(Message::Revoked),
+        text().prop_map(|address| Message::Alive { address }),
+        (any::<u64>(), text()).prop_map(|(question, says)| Message::Question { question, says }),
+        (any::<u64>(), any::<u64>(), text()).prop_map(|(to, question, says)| Message::Answer {
+            to: NodeId(to),
+            question,
+            says
+        }),
     ]
 }
 
