@@ -10,6 +10,7 @@
 pub mod cursor;
 pub mod events;
 pub mod follower;
+pub mod gossip;
 pub mod memory;
 pub mod message;
 pub mod outgoing;
@@ -17,7 +18,8 @@ pub mod relay;
 
 pub use cursor::Cursor;
 pub use events::{Capacity, Events};
-pub use follower::{Follower, Heard};
+pub use follower::Follower;
+pub use gossip::{Gossip, Read};
 pub use memory::{MemoryNetwork, MemoryRelay};
 pub use message::Message;
 pub use outgoing::Outgoing;
