@@ -135,10 +135,10 @@ count() { sed -nE "s/$2/\1/p" "$logs/$1.log" | awk '{ sum += $1 } END { print su
 rust_passed=$(($(count rust-tests '^ *Summary .* ([0-9]+) passed.*') +
   $(count rust-tests '^test result: .* ([0-9]+) passed.*') + $(count doc-tests '^test result: .* ([0-9]+) passed.*')))
 client_passed=$(sed -nE 's/^[^a-z]*pass ([0-9]+)$/\1/p' "$logs/client.log" | tail -n 1)
-clients_passed=$(sed -nE 's/^[^a-z]*pass ([0-9]+)$/\1/p' "$logs/clients.log" | tail -n 1)
+clients_passed=$(count clients '^[^a-z]*pass ([0-9]+)$')
 ((rust_passed > 0)) || die "no Rust test ran"
 ((${client_passed:-0} > 0)) || die "no test of the npm package ran"
-((${clients_passed:-0} > 0)) || die "no client test ran"
+((clients_passed > 0)) || die "no client test ran"
 printf '\n== closing lines\n'
 grep -hE '^ *Summary |^test result: ' "$logs/rust-tests.log" "$logs/doc-tests.log"
 grep -hE '^[^a-z]*(tests|pass|fail|cancelled|skipped) [0-9]+$' "$logs/clients.log"

@@ -1,4 +1,5 @@
 // Real browsers with the package of this repository, on networks that block WebSockets and hold event streams back.
+// Alone: that an editor works within 3 s of loading.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

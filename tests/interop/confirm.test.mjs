@@ -1,4 +1,5 @@
 // Confirmed means stored: an edit comes back to its sender only after the store's commit; everybody else has it before.
+// Alone: that others see an edit within 500 ms.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

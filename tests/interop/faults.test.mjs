@@ -1,4 +1,5 @@
 // Devices that fail, and bytes that are not what was written: an error to those whom it concerns, nothing to anybody else.
+// Alone: that others see an edit within 300 ms.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

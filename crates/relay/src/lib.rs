@@ -8,6 +8,7 @@
 //! The contract on the wire is described in `RELAY.md` beside this crate.
 
 pub mod cursor;
+pub mod envelope;
 pub mod events;
 pub mod follower;
 pub mod gossip;

@@ -1,6 +1,6 @@
 //! The laws of Quire's protocol and store, held against any bytes.
 //!
-//! Each of [`frames()`], [`hocuspocus()`], [`ysweet()`], [`items()`], [`updates()`], [`awareness()`], [`room()`] and [`records()`] takes bytes, makes of them what a peer or a
+//! Each of [`frames()`], [`hocuspocus()`], [`ysweet()`], [`items()`], [`updates()`], [`awareness()`], [`room()`], [`records()`] and [`envelope()`] takes bytes, makes of them what a peer or a
 //! device could have handed in, and panics where a law is broken. The fuzz targets in `fuzz/` are shells over them; the
 //! tests of this crate replay what the fuzzer has found worth keeping, in `corpus/`. [`vectors`] gives the recorded
 //! updates and frames of `tests/vectors`.
@@ -18,6 +18,7 @@
 mod awareness;
 pub mod corpus;
 mod dialects;
+mod envelopes;
 mod frames;
 pub mod ids;
 pub mod pieces;
@@ -28,6 +29,7 @@ pub mod vectors;
 
 pub use awareness::awareness;
 pub use dialects::{hocuspocus, items, ysweet};
+pub use envelopes::envelope;
 pub use frames::frames;
 pub use records::records;
 pub use room::room;
@@ -37,7 +39,7 @@ pub use updates::{accepted, updates};
 pub type Target = fn(&[u8]);
 
 /// All fuzz targets by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("frames", frames),
     ("hocuspocus", hocuspocus),
     ("ysweet", ysweet),
@@ -46,4 +48,5 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("awareness", awareness),
     ("room", room),
     ("records", records),
+    ("envelope", envelope),
 ];
