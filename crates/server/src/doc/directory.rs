@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quire_persistence::archive::BackupError;
 use quire_persistence::{Created, DocumentStore, Listed};
+use quire_relay::{Events, Message, Relay, State};
 use quire_sync_protocol::{DocId, Replica, SessionId, StateVector, Update};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -30,6 +31,7 @@ use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::memory::Memory;
 use super::task::Task;
+use crate::cluster::Cluster;
 use crate::notify::Notifications;
 use crate::presence::Whereabouts;
 use crate::store::compactor::Compactor;
@@ -79,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) upkeep: Upkeep,
     pub(crate) whereabouts: Whereabouts,
     pub(crate) notifications: Notifications,
+    /// The other nodes, if there may be some.
+    pub(crate) cluster: Option<Cluster>,
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) memory: Memory,
@@ -119,7 +123,26 @@ pub(crate) enum Readiness {
 impl Directory {
     /// A directory over this store. Starts the threads that write and compact, and fails if the system gives none.
     pub fn new(config: DirectoryConfig, store: Arc<dyn DocumentStore>) -> std::io::Result<Self> {
+        Self::make(config, store, None)
+    }
+
+    /// A directory among others over one store, which tell each other through this relay. Call within a tokio runtime.
+    pub fn in_cluster(
+        config: DirectoryConfig,
+        store: Arc<dyn DocumentStore>,
+        relay: (Arc<dyn Relay>, Events),
+    ) -> std::io::Result<Self> {
+        Self::make(config, store, Some(relay))
+    }
+
+    fn make(
+        config: DirectoryConfig,
+        store: Arc<dyn DocumentStore>,
+        relay: Option<(Arc<dyn Relay>, Events)>,
+    ) -> std::io::Result<Self> {
         let counters = Arc::<Counters>::default();
+        let cluster = relay
+            .map(|(relay, events)| Cluster::join(relay, events, Arc::clone(&store), Arc::clone(&counters)));
         let deleted = Arc::<AtomicBool>::default();
         let shared = Shared {
             writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
@@ -136,6 +159,7 @@ impl Directory {
             memory: Memory::new(config.documents, config.memory_bytes),
             config,
             counters,
+            cluster,
             draining: watch::Sender::new(false),
             table: Mutex::default(),
             ended: Notify::new(),
@@ -184,6 +208,9 @@ impl Directory {
                 return Ok(diff);
             }
         }
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.settle(doc).await;
+        }
         let encode = move |content: Content| {
             let mut replica = Replica::new();
             replica.insert_all(&content.updates);
@@ -200,6 +227,9 @@ impl Directory {
             if let Ok(told) = handle.broadcast(Arc::clone(&text)).await {
                 return Ok(told);
             }
+        }
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.publish(doc, &Message::Broadcast { from: None, text: Arc::clone(&text) });
         }
         self.shared.whereabouts.broadcast(doc, None, &text);
         Ok(true)
@@ -261,6 +291,9 @@ impl Directory {
         let deleting = tokio::spawn(async move {
             hold.shared.upkeep.delete(hold.doc.clone()).await?;
             tracing::info!(doc = %hold.doc, "deleted, although it could not be served");
+            if let Some(cluster) = &hold.shared.cluster {
+                cluster.publish(&hold.doc, &Message::Ended { epoch: u64::MAX });
+            }
             hold.release();
             Ok(())
         });
@@ -281,6 +314,11 @@ impl Directory {
     /// Documents in memory, those that are still loading included.
     pub fn loaded(&self) -> usize {
         self.shared.lock().entries.values().filter(|entry| matches!(entry, Entry::Task { .. })).count()
+    }
+
+    /// Whether what other nodes are to hear goes out; `None` if there are none.
+    pub fn relay_state(&self) -> Option<State> {
+        self.shared.cluster.as_ref().map(Cluster::state)
     }
 
     /// Who is where.
