@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod envelope;
 pub mod events;
 pub mod follower;
+pub mod gossip;
 pub mod memory;
 pub mod message;
 pub mod outgoing;
@@ -19,7 +20,8 @@ pub mod relay;
 
 pub use cursor::Cursor;
 pub use events::{Capacity, Events};
-pub use follower::{Follower, Heard};
+pub use follower::Follower;
+pub use gossip::{Gossip, Read};
 pub use memory::{MemoryNetwork, MemoryRelay};
 pub use message::Message;
 pub use outgoing::Outgoing;
