@@ -55,7 +55,7 @@ demo:
 # The real npm clients against the real binary: just interop presence.test.mjs
 interop *files:
     cargo build --package quire-server
-    cd tests/interop && node lib/take-client.mjs && node --test --test-concurrency=1 {{ if files == "" { "*.test.mjs" } else { files } }}
+    cd tests/interop && node lib/take-client.mjs && node run.mjs {{ files }}
 
 # Idle clients of every kind on the server's own intervals: just idle 300000 (milliseconds)
 idle ms="300000":

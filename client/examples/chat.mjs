@@ -7,6 +7,7 @@
 // With a token (quire token make --user ada --grant write:room) who somebody is comes from there, and notifications are shown.
 
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { QuireProvider } from 'quire-client'
 import * as Y from 'yjs'
 
@@ -49,7 +50,7 @@ process.stdin.on('data', () => provider.setTyping())
 const input = createInterface({ input: process.stdin, terminal: process.stdin.isTTY })
 input.on('line', async line => {
   if (line === '/who') return console.log(`* here: ${[name, ...others()].join(', ')}`)
-  if (line === '/quit') return leave()
+  if (line === '/quit') return input.close()
   if (line === '/typing') return
   provider.setTyping(false)
   messages.push([{ from: name, text: line, at: Date.now() }])
@@ -57,7 +58,9 @@ input.on('line', async line => {
 })
 input.on('close', leave)
 
-function leave () {
+/** The process ends by itself, when what is on its way has gone out. */
+async function leave () {
+  await Promise.race([provider.whenConfirmed(), setTimeout(2_000, undefined, { ref: false })])
   provider.destroy()
-  process.exit(0)
+  process.stdin.destroy()
 }

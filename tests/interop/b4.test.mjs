@@ -1,6 +1,7 @@
 // A real editing session of 259,778 keystrokes, pushed by a real client; after a hard end a fresh client gets the right text.
 //
 // The trace is taken from QUIRE_B4, or found in shared/data beside the repository; otherwise one is made up from a fixed seed.
+// Alone: nothing, but prints times.
 
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'

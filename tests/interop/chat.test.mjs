@@ -42,8 +42,10 @@ test('two people chat, see each other come, type and go, and one is notified', a
   await admin(server, 'POST', '/v1/users/ada/notifications', { body: 'Bob mentioned you' })
   await ada.sees('* notification: Bob mentioned you')
   assert.ok(!bob.lines.some(line => line.includes('notification')))
-  bob.type('/quit\n')
+  // At once, so that the words and the leave are on their way together.
+  bob.type('bye\n/quit\n')
+  await ada.sees('Bob: bye')
   await ada.sees('* here: nobody else')
   ada.type('/quit\n')
-  await waitFor(() => ada.child.exitCode === 0, 5_000, 'the end')
+  for (const { child } of [bob, ada]) await waitFor(() => child.exitCode === 0, 5_000, 'the end')
 })

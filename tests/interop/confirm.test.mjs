@@ -6,7 +6,7 @@ import * as Y from 'yjs'
 import { RawClient, documentUrl, openClient, serverCopy, waitFor } from './lib/client.mjs'
 import { start } from './lib/server.mjs'
 
-const DELAY = 500
+const DELAY = 1_500
 
 /** An update that inserts one word by a client of its own. */
 function edit (clientId, word) {

@@ -193,8 +193,10 @@ describe('updates that arrive too early, twice or not at all', () => {
     await server.restart('SIGKILL')
     const reader = await RawClient.connect(url, { t })
     compare(documentOf([await reader.read()]), documentOf([4, 2, 0].map(i => updates[i])), 'after the restart')
+    const before = reader.messages.length
     await reader.update(updates[1])
-    await reader.fence()
+    // Until it is stored, its sender is not sent it.
+    await waitFor(() => reader.messages.slice(before).some(({ kind }) => kind === 'update'), 5_000, 'the confirmation', 1)
     assert.equal(documentOf([await reader.read()]).getText('t').toString(), 'abcE')
   })
 

@@ -8,17 +8,23 @@
 //! The contract on the wire is described in `RELAY.md` beside this crate.
 
 pub mod cursor;
+pub mod envelope;
 pub mod events;
 pub mod follower;
+pub mod gossip;
 pub mod memory;
 pub mod message;
 pub mod outgoing;
+pub mod redis;
 pub mod relay;
 
 pub use cursor::Cursor;
 pub use events::{Capacity, Events};
-pub use follower::{Follower, Heard};
+pub use follower::Follower;
+pub use gossip::{Gossip, Read};
 pub use memory::{MemoryNetwork, MemoryRelay};
-pub use message::{Message, PresenceEntry};
+pub use message::Message;
 pub use outgoing::Outgoing;
+pub use quire_sync_protocol::PresenceEntry;
+pub use redis::{RedisConfig, RedisRelay};
 pub use relay::{Event, NodeId, Peers, Relay, State, Topic};

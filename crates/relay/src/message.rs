@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quire_sync_protocol::{ClientId, Clock};
-
-use crate::relay::NodeId;
+use quire_sync_protocol::{ClientId, Clock, NodeId, PresenceEntry};
 
 /// What one node tells others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +22,9 @@ pub enum Message {
     },
     /// On a document: the newest state of client ids that sessions of this node own, or have owned.
     Presence(Vec<PresenceEntry>),
-    /// On a document: somebody at another node claims an id that a session of node `to` owns. If the client there lives, it announces
-    /// itself anew when it is shown its own removal at this clock.
-    Claimed {
-        /// The node whose session owns the id.
-        to: NodeId,
-        /// The id.
-        client: ClientId,
-        /// The clock that is known of it.
-        clock: Clock,
-    },
+    /// On a document: whoever answers for these client ids is to show each client its own removal at this clock, so that a living one
+    /// announces itself anew: somebody claims its id at another node, or has returned there and forgotten it.
+    Announce(Vec<(ClientId, Clock)>),
     /// On a document: a message to everybody in it.
     Broadcast {
         /// Who says it, where that is known.
@@ -67,6 +58,27 @@ pub enum Message {
     },
     /// On the cluster: there are new revocations in the store.
     Revoked,
+    /// On the cluster, now and then: this node lives.
+    Alive {
+        /// Where other nodes reach its HTTP interface, as in `http://10.0.0.7:1234`; empty if they cannot.
+        address: Arc<str>,
+    },
+    /// On the cluster: a question to every node about what it alone knows.
+    Question {
+        /// To be repeated in the answer.
+        question: u64,
+        /// What is asked, as JSON.
+        says: Arc<str>,
+    },
+    /// On the cluster: the answer to a [question](Self::Question).
+    Answer {
+        /// Who asked.
+        to: NodeId,
+        /// What was asked.
+        question: u64,
+        /// The answer, as JSON.
+        says: Arc<str>,
+    },
 }
 
 impl Message {
@@ -82,25 +94,11 @@ impl Message {
             }
             Self::Broadcast { from, text: said } => text(from) + said.len(),
             Self::Rung { event, says } => event.len() + says.len(),
-            Self::Claimed { .. }
-            | Self::Hello { .. }
-            | Self::Settled { .. }
-            | Self::Ended { .. }
-            | Self::Revoked => 0,
+            Self::Announce(ids) => PART * ids.len(),
+            Self::Alive { address } => address.len(),
+            Self::Question { says, .. } | Self::Answer { says, .. } => says.len(),
+            Self::Hello { .. } | Self::Settled { .. } | Self::Ended { .. } | Self::Revoked => 0,
         };
         2 * PART + parts
     }
-}
-
-/// What a node says of one client id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PresenceEntry {
-    /// The id.
-    pub client: ClientId,
-    /// Its awareness clock.
-    pub clock: Clock,
-    /// Its awareness state, as the JSON it sent; `None` if it has gone.
-    pub state: Option<Arc<str>>,
-    /// Who its session is, where that is known.
-    pub identity: Option<Arc<str>>,
 }

@@ -6,18 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use quire_sync_protocol::DocId;
+pub use quire_sync_protocol::NodeId;
 
 use crate::message::Message;
-
-/// A node: one life of one server process. Drawn at random when it starts, so that a restart is another node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub u64);
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 /// What messages are about. Nodes hear only of what they have subscribed to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

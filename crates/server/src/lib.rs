@@ -17,6 +17,7 @@ mod accept;
 mod assets;
 mod auth;
 pub mod cli;
+mod cluster;
 pub mod config;
 pub mod doc;
 mod fetch;

@@ -53,7 +53,8 @@ fn outgoing(room: &mut Room) -> Vec<Bytes> {
             }
             Output::Transmit { .. }
             | Output::Part { .. }
-            | Output::Publish { .. }
+            | Output::PublishPresence(_)
+            | Output::Announce(_)
             | Output::Broadcast { .. }
             | Output::Presence(_)
             | Output::Event(_) => {}

@@ -55,7 +55,8 @@ fn settle(room: &mut Room, peers: &mut [(SessionId, Peer)]) -> Result<(), Box<dy
                     }
                     room.handle_drained(to, Instant::now());
                 }
-                Output::Publish { .. }
+                Output::PublishPresence(_)
+                | Output::Announce(_)
                 | Output::Broadcast { .. }
                 | Output::Presence(_)
                 | Output::Event(_) => {}

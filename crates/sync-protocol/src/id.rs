@@ -56,6 +56,25 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// A node: one life of one server process. Drawn at random when it starts, so that a restart is another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u64);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Who brought something into a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// A session of this node.
+    Session(SessionId),
+    /// Another node, for a session of its own.
+    Node(NodeId),
+}
+
 /// The name of a document: 1 to [`DocId::MAX_BYTES`] bytes of UTF-8 without control characters.
 ///
 /// Slashes, dots and anything else printable are literal; a name never becomes a file path. Cheap to clone.

@@ -20,9 +20,9 @@ pub mod state_vector;
 pub mod update;
 pub mod wire;
 
-pub use id::{ClientId, Clock, DocId, DocIdError, Id, SessionId};
+pub use id::{ClientId, Clock, DocId, DocIdError, Id, NodeId, Origin, SessionId};
 pub use limits::Limits;
-pub use presence::{PresenceChange, Present};
+pub use presence::{PresenceChange, PresenceEntry, Present};
 pub use replica::Replica;
 pub use room::{Output, Room, RoomConfig, RoomEvent, Ticket, To};
 pub use session::{Access, SessionSetup};

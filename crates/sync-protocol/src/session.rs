@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::id::SessionId;
+use crate::id::{Origin, SessionId};
 use crate::presence::Owner;
 use crate::receipts::Receipts;
 use crate::room::Pace;
@@ -118,7 +118,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(id: SessionId, setup: SessionSetup) -> Self {
         Self {
-            owner: Owner { session: id, identity: setup.identity },
+            owner: Owner { origin: Origin::Session(id), identity: setup.identity },
             access: setup.access,
             receipts: Receipts::of(&setup.dialect),
             dialect: setup.dialect,

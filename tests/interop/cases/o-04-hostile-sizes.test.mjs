@@ -2,6 +2,7 @@
 //
 // Fault: two dozen bytes from a faulty client aborted the whole process, and every room went down.
 // Long form: 1,000,000 mutated frames. Short form: 20,000. The server runs with 512 MB of memory of its own at most.
+// Alone: what the bystander waits.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

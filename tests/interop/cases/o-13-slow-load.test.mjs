@@ -3,6 +3,7 @@
 // Fault: the second person to open a loading document got an empty one that claimed to be synced; the application then
 // inserted its template.
 // Long form: 20 MB in 50,000 updates. Short form: 1 MB in 2,000. 50 clients join within about 100 ms in both.
+// Alone: how fast clients join.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -4,6 +4,7 @@
 // Long form: the reader takes 2 KB/s for 30 s, then nothing for 60 s, while its room mates produce 30 MB. Short form: 5 s,
 // 8 s, 16 MB (more than the kernels' buffers between the two hold). The second test is the same in both: what a reader
 // misses must not pile up for it, measured against the same work with a reader that keeps up.
+// Alone: what bystanders wait.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -9,7 +9,7 @@ import { guarded, now, pass, text, withToken } from './lib/access.mjs'
 import { limit, size } from './lib/size.mjs'
 import { transports } from './lib/transports.mjs'
 
-describe('O-28 tokens that run out', () => {
+describe('O-28 tokens that run out', { concurrency: true }, () => {
   for (const transport of transports) {
     test(`O-28 ${transport.name}: past the end, away, and back with the old and a new token`, limit(180_000, 90_000), async t => {
       const server = await guarded(t)

@@ -6,7 +6,8 @@ import { waitFor } from './wait.mjs'
  * Listens until it is closed, or the test ends. Goes on by itself with the last id when `resume` is not false.
  * @param {{ url: string }} server
  * @param {string} path such as /v1/docs/a/events
- * @param {{ t?: import('node:test').TestContext, token?: string, way?: 'sse' | 'poll', after?: string, resume?: boolean }} options
+ * @param {{ t?: import('node:test').TestContext, token?: string, way?: 'sse' | 'poll', after?: string, resume?: boolean,
+ *   heard?: (event: object) => void }} options `heard` is told each event as it comes
  */
 export function listen (server, path, options = {}) {
   const listener = new Listener(server, path, options)
@@ -26,8 +27,8 @@ export class Listener {
   #paused = null
   #open = true
 
-  constructor (server, path, { token, way = 'sse', after, resume = true } = {}) {
-    Object.assign(this, { server, path, token, way, resume })
+  constructor (server, path, { token, way = 'sse', after, resume = true, heard = () => {} } = {}) {
+    Object.assign(this, { server, path, token, way, resume, heard })
     this.lastId = after
   }
 
@@ -80,7 +81,7 @@ export class Listener {
     if (event.data === '') return
     event.data = JSON.parse(event.data)
     if (event.id !== undefined) this.lastId = event.id
-    this.events.push(event)
+    this.#add(event)
   }
 
   async #poll () {
@@ -94,7 +95,12 @@ export class Listener {
       return
     }
     this.lastId = answer.next
-    for (const event of answer.events) this.events.push({ ...event, at: performance.now() })
+    for (const event of answer.events) this.#add({ ...event, at: performance.now() })
+  }
+
+  #add (event) {
+    this.events.push(event)
+    this.heard(event)
   }
 
   /** Reads nothing more until the returned function is called. */

@@ -118,7 +118,7 @@ export class RawClient {
       if (this.closed) throw new Error(`closed with ${this.closed.code} ${this.closed.reason}`)
       const index = this.messages.findIndex((message, i) => i >= from && message.kind === 'step2')
       return index < 0 ? undefined : index + 1
-    }, deadline, () => `a SyncStep2; ${this.describe()}`)
+    }, deadline, () => `a SyncStep2; ${this.describe()}`, 1)
     const parts = this.messages.slice(from, done).filter(m => m.kind === 'update' || m.kind === 'step2').map(m => m.payload)
     return parts.length === 1 ? parts[0] : Y.mergeUpdates(parts)
   }

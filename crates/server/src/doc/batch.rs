@@ -4,6 +4,10 @@
 //! message to each reader. While too much waits for the store, commands that bring content are put aside, in order,
 //! together with the mailbox space they hold, so that their senders wait; all else goes on.
 
+mod cluster;
+mod events;
+mod without_room;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +16,7 @@ use quire_persistence::{Epoch, Seq};
 use quire_sync_protocol::{DocId, Message, Output, Room, RoomEvent, SessionId, To};
 use tokio::sync::{oneshot, watch};
 
+use self::cluster::Part;
 use super::counters::Counters;
 use super::directory::Shared;
 use super::error::{ChangeError, CloseReason, JoinError};
@@ -60,10 +65,13 @@ pub(crate) struct Desk {
     deletions: Vec<oneshot::Sender<Result<(), ChangeError>>>,
     /// Counts the changes of the present room's content, once somebody has asked to watch it: it takes half a kilobyte.
     changes: Option<watch::Sender<u64>>,
+    /// The document's part in a cluster.
+    part: Option<Box<Part>>,
 }
 
 impl Desk {
     pub(crate) fn new(shared: &Arc<Shared>, doc: &DocId, mailbox: Mailbox) -> Self {
+        let member = shared.cluster.as_ref().map(|cluster| cluster.member(doc, &mailbox));
         let report = mailbox.clone();
         let log = shared.writer.log(doc.clone(), move |written| {
             // A task that is gone waits for nothing.
@@ -83,6 +91,7 @@ impl Desk {
             aside: VecDeque::new(),
             deletions: Vec::new(),
             changes: None,
+            part: member.map(|member| Box::new(Part::new(member))),
             shared: Arc::clone(shared),
         }
     }
@@ -92,6 +101,9 @@ impl Desk {
     pub(crate) fn restart(&mut self, epoch: Epoch, seq: Option<Seq>, bytes: usize, updates: usize) {
         self.ledger.restart(epoch, seq, bytes);
         self.size.restart();
+        if let Some(part) = &mut self.part {
+            part.restart(epoch, seq);
+        }
         let policy = &self.shared.config.compaction;
         if updates as u64 > policy.updates || updates > 1 && bytes as u64 > policy.bytes {
             self.shared.compactor.ask(&self.doc);
@@ -138,6 +150,7 @@ impl Desk {
                 let asks = messages.iter().any(|message| matches!(message, Message::SyncStep1(_)));
                 if asks { self.ledger.bytes() } else { 0 }
             }
+            Command::Read(read) => read.bytes(),
             Command::Rights { .. }
             | Command::Leave { .. }
             | Command::Apply { .. }
@@ -147,7 +160,10 @@ impl Desk {
             | Command::Delete { .. }
             | Command::Durable(_)
             | Command::Unstored
-            | Command::Outdated(_) => 0,
+            | Command::Outdated(_)
+            | Command::Heard { .. }
+            | Command::Missed
+            | Command::Head(_) => 0,
         };
         batch.commands.iter().map(|command| command.content_bytes() + whole(command)).sum()
     }
@@ -173,6 +189,7 @@ impl Desk {
         self.size.watch(&mut self.ledger, room, now);
         self.carry_out(room, now);
         self.ledger.flushed();
+        self.tell_nodes(now);
         if self.ledger.take_compaction(now) {
             self.shared.compactor.ask(&self.doc);
         }
@@ -256,20 +273,32 @@ impl Desk {
             Command::Durable(durable) => {
                 self.ledger.settle(durable);
                 room.handle_stored(durable.ticket, now);
+                if let Some(part) = &mut self.part {
+                    part.gossip.stored(room, durable.ticket, durable.seq.0, now);
+                }
             }
             Command::Unstored => room.handle_unstored(),
             Command::Outdated(epoch) => self.ledger.outdated(epoch),
+            Command::Heard { from, message, space: _space } => self.hear(room, from, message, now),
+            Command::Missed => self.miss(room, now),
+            Command::Head(head) => {
+                if let Some(part) = &mut self.part {
+                    part.gossip.head(head, now);
+                }
+            }
+            Command::Read(read) => self.take_read(room, read, now),
         }
     }
 
     fn carry_out(&mut self, room: &mut Room, now: Instant) {
         while let Some(output) = room.poll_output() {
+            if let Some(part) = &mut self.part {
+                part.gossip.note(&output);
+            }
             match output {
                 Output::Append { ticket, update } => {
                     self.ledger.append(ticket, &update, now + self.shared.config.compaction.after);
-                    if let Some(changes) = &self.changes {
-                        changes.send_modify(|count| *count += 1);
-                    }
+                    self.note_change();
                 }
                 Output::Transmit { to, message } => {
                     for (session, dropped) in self.fanout.send(&to, &message) {
@@ -283,9 +312,9 @@ impl Desk {
                         None => self.await_drain(room, to, now),
                     }
                 }
-                // There are no other nodes.
-                Output::Publish { update: _ } => {}
-                Output::Broadcast { from, text } => {
+                // Noted above, if there are other nodes.
+                Output::PublishPresence(_) | Output::Announce(_) => {}
+                Output::Broadcast { from, text, is_ours: _ } => {
                     Counters::add(&self.shared.counters.broadcasts, 1);
                     self.shared.whereabouts.broadcast(&self.doc, from.as_deref(), &text);
                 }
@@ -302,6 +331,13 @@ impl Desk {
         }
     }
 
+    /// Those who watch learn that the content has changed.
+    fn note_change(&self) {
+        if let Some(changes) = &self.changes {
+            changes.send_modify(|count| *count += 1);
+        }
+    }
+
     /// A session's outbox was full and has been emptied.
     fn lost(&mut self, room: &mut Room, session: SessionId, dropped: &[Message], now: Instant) {
         room.handle_lost(session, dropped);
@@ -311,90 +347,6 @@ impl Desk {
     fn await_drain(&mut self, room: &mut Room, session: SessionId, now: Instant) {
         if self.fanout.await_drain(session) {
             room.handle_drained(session, now);
-        }
-    }
-
-    fn note(&mut self, event: RoomEvent) {
-        let counters = &self.shared.counters;
-        match event {
-            RoomEvent::EditRefused(session) => {
-                Counters::add(&counters.edits_refused, 1);
-                if self.fanout.note_refusal(session) {
-                    tracing::warn!(doc = %self.doc, %session, "edits are refused: of a viewer, or for want of room in the document");
-                }
-            }
-            RoomEvent::Asked(session) => {
-                Counters::add(&counters.gaps_asked, 1);
-                tracing::debug!(doc = %self.doc, %session, "asked for content that others build on");
-            }
-            RoomEvent::PresenceRefused(session) => {
-                Counters::add(&counters.presence_refused, 1);
-                if self.fanout.note_refusal(session) {
-                    tracing::warn!(doc = %self.doc, %session, "presence entries are refused");
-                }
-            }
-            RoomEvent::BroadcastRefused(session) => {
-                Counters::add(&counters.broadcasts_refused, 1);
-                if self.fanout.note_refusal(session) {
-                    tracing::warn!(doc = %self.doc, %session, "broadcasts are refused");
-                }
-            }
-            RoomEvent::Behind(session) => {
-                Counters::add(&counters.resyncs, 1);
-                tracing::debug!(doc = %self.doc, %session, "an outbox was full, a diff will make up for it");
-            }
-            // Dealt with where it comes out: it ends the session.
-            RoomEvent::OfDeadEpoch(_) => {}
-        }
-    }
-
-    /// Without a room: keeps what can be answered by the next one. Sessions are gone, and what they sent with them.
-    pub(crate) fn defer(&mut self, command: Command) {
-        match command {
-            Command::Durable(durable) => self.ledger.settle(durable),
-            Command::Outdated(epoch) => self.ledger.outdated(epoch),
-            command @ (Command::Join { .. }
-            | Command::Apply { .. }
-            | Command::Snapshot { .. }
-            | Command::Changes { .. }
-            | Command::Delete { .. }) => {
-                self.aside.push_back(command);
-            }
-            Command::Deliver { .. }
-            | Command::Written { .. }
-            | Command::Rights { .. }
-            | Command::Leave { .. }
-            | Command::Broadcast { .. }
-            | Command::Unstored
-            | Command::Made => {}
-        }
-    }
-
-    /// Without a room, and with none to come.
-    pub(crate) fn turn_away(&mut self, command: Command, reason: JoinError) {
-        match command {
-            Command::Durable(durable) => self.ledger.settle(durable),
-            Command::Outdated(epoch) => self.ledger.outdated(epoch),
-            // Who asked may have gone.
-            Command::Join { reply, .. } => drop(reply.send(Err(reason))),
-            Command::Apply { reply, .. } => drop(reply.send(Err(reason))),
-            Command::Delete { reply } => drop(reply.send(Err(match reason {
-                JoinError::Deleted => ChangeError::Deleted,
-                JoinError::Draining => ChangeError::Draining,
-                JoinError::Rebuilding | JoinError::Quarantined | JoinError::DeadEpoch | JoinError::Full => {
-                    ChangeError::Internal
-                }
-            }))),
-            // Without a reply to `Snapshot` the directory reads the store; the others wait for none.
-            Command::Snapshot { .. }
-            | Command::Changes { .. }
-            | Command::Deliver { .. }
-            | Command::Broadcast { .. }
-            | Command::Unstored
-            | Command::Made
-            | Command::Written { .. }
-            | Command::Rights { .. }
-            | Command::Leave { .. } => {}
         }
     }
 
@@ -466,8 +418,9 @@ impl Desk {
         self.ledger.is_outdated()
     }
 
-    /// When a batch is due without a command: to ask the compactor, or to end somebody's typing.
+    /// When a batch is due without a command: to ask the compactor, to end somebody's typing, or to read what other nodes have stored.
     pub(crate) fn due(&self) -> Option<Instant> {
-        [self.ledger.compaction_at(), self.board.wake()].into_iter().flatten().min()
+        let read = self.part.as_ref().and_then(|part| part.gossip.wake());
+        [self.ledger.compaction_at(), self.board.wake(), read].into_iter().flatten().min()
     }
 }

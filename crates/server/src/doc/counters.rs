@@ -71,6 +71,14 @@ pub struct Counters {
     pub watch_reading_micros: AtomicU64,
     /// Times there was no answer, for whatever reason.
     pub watch_failures: AtomicU64,
+    /// Messages of other nodes about documents that are open here.
+    pub nodes_heard: AtomicU64,
+    /// Messages published for other nodes.
+    pub nodes_told: AtomicU64,
+    /// Times something that other nodes said about an open document may have been missed.
+    pub nodes_missed: AtomicU64,
+    /// Times the log of an open document was read for what other nodes have stored.
+    pub tail_reads: AtomicU64,
     /// Errors of ours that cost a document's memory.
     pub panics: AtomicU64,
     /// Documents quarantined.

@@ -11,6 +11,7 @@
 //!   Handles are made under the lock; a session joins through a handle; so whoever was given a handle reaches the task.
 
 mod hold;
+mod place;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quire_persistence::archive::BackupError;
 use quire_persistence::{Created, DocumentStore, Listed};
+use quire_relay::{Events, Message, Relay, State};
 use quire_sync_protocol::{DocId, Replica, SessionId, StateVector, Update};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -30,6 +32,7 @@ use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::memory::Memory;
 use super::task::Task;
+use crate::cluster::Cluster;
 use crate::notify::Notifications;
 use crate::presence::Whereabouts;
 use crate::store::compactor::Compactor;
@@ -39,6 +42,7 @@ use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
 use crate::store::{Compactions, StoreStatus};
 use hold::Hold;
+pub(crate) use place::Place;
 
 /// How long the end of a compaction is waited for when the server goes down.
 const COMPACTION_ENDS: Duration = Duration::from_secs(1);
@@ -79,6 +83,8 @@ pub(crate) struct Shared {
     pub(crate) upkeep: Upkeep,
     pub(crate) whereabouts: Whereabouts,
     pub(crate) notifications: Notifications,
+    /// The other nodes, if there may be some.
+    pub(crate) cluster: Option<Cluster>,
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) memory: Memory,
@@ -119,7 +125,26 @@ pub(crate) enum Readiness {
 impl Directory {
     /// A directory over this store. Starts the threads that write and compact, and fails if the system gives none.
     pub fn new(config: DirectoryConfig, store: Arc<dyn DocumentStore>) -> std::io::Result<Self> {
+        Self::make(config, store, None)
+    }
+
+    /// A directory among others over one store, which tell each other through this relay. Call within a tokio runtime.
+    pub fn in_cluster(
+        config: DirectoryConfig,
+        store: Arc<dyn DocumentStore>,
+        relay: (Arc<dyn Relay>, Events),
+    ) -> std::io::Result<Self> {
+        Self::make(config, store, Some(relay))
+    }
+
+    fn make(
+        config: DirectoryConfig,
+        store: Arc<dyn DocumentStore>,
+        relay: Option<(Arc<dyn Relay>, Events)>,
+    ) -> std::io::Result<Self> {
         let counters = Arc::<Counters>::default();
+        let cluster = relay
+            .map(|(relay, events)| Cluster::join(relay, events, Arc::clone(&store), Arc::clone(&counters)));
         let deleted = Arc::<AtomicBool>::default();
         let shared = Shared {
             writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
@@ -136,6 +161,7 @@ impl Directory {
             memory: Memory::new(config.documents, config.memory_bytes),
             config,
             counters,
+            cluster,
             draining: watch::Sender::new(false),
             table: Mutex::default(),
             ended: Notify::new(),
@@ -184,6 +210,9 @@ impl Directory {
                 return Ok(diff);
             }
         }
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.settle(doc).await;
+        }
         let encode = move |content: Content| {
             let mut replica = Replica::new();
             replica.insert_all(&content.updates);
@@ -200,6 +229,9 @@ impl Directory {
             if let Ok(told) = handle.broadcast(Arc::clone(&text)).await {
                 return Ok(told);
             }
+        }
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.publish(doc, &Message::Broadcast { from: None, text: Arc::clone(&text) });
         }
         self.shared.whereabouts.broadcast(doc, None, &text);
         Ok(true)
@@ -261,6 +293,9 @@ impl Directory {
         let deleting = tokio::spawn(async move {
             hold.shared.upkeep.delete(hold.doc.clone()).await?;
             tracing::info!(doc = %hold.doc, "deleted, although it could not be served");
+            if let Some(cluster) = &hold.shared.cluster {
+                cluster.publish(&hold.doc, &Message::Ended { epoch: u64::MAX });
+            }
             hold.release();
             Ok(())
         });
@@ -281,6 +316,11 @@ impl Directory {
     /// Documents in memory, those that are still loading included.
     pub fn loaded(&self) -> usize {
         self.shared.lock().entries.values().filter(|entry| matches!(entry, Entry::Task { .. })).count()
+    }
+
+    /// Whether what other nodes are to hear goes out; `None` if there are none.
+    pub fn relay_state(&self) -> Option<State> {
+        self.shared.cluster.as_ref().map(Cluster::state)
     }
 
     /// Who is where.
@@ -361,7 +401,7 @@ impl Shared {
         table.tasks += 1;
         drop(table);
         Counters::add(&self.counters.documents, 1);
-        let place = Place { shared: Arc::clone(self), doc: doc.clone(), held: true };
+        let place = Place::new(self, doc);
         tokio::spawn(Task::new(place, mailbox, commands, ready).run());
         Ok((handle, readiness))
     }
@@ -416,62 +456,5 @@ impl Table {
                 Ok(Some((handle, readiness.clone())))
             }
         }
-    }
-}
-
-/// A document task's hold on its entry. If the task meets an error of ours outside its room, this quarantines the
-/// document: nobody knows what was lost.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) doc: DocId,
-    /// The entry is still there.
-    held: bool,
-}
-
-impl Place {
-    /// Removes the entry if nobody wants the document: no handle exists, and `mailbox_is_empty` says, under the
-    /// directory's lock, that nothing was sent.
-    pub(crate) fn release(&mut self, mailbox_is_empty: impl FnOnce() -> bool) -> bool {
-        debug_assert!(self.held);
-        let mut table = self.shared.lock();
-        let wanted = match table.entries.get(&self.doc) {
-            Some(Entry::Task { leases, .. }) => leases.load(Ordering::Acquire) > 0 || !mailbox_is_empty(),
-            Some(Entry::Quarantined | Entry::Held) | None => false,
-        };
-        if !wanted {
-            table.entries.remove(&self.doc);
-            self.held = false;
-        }
-        !wanted
-    }
-
-    /// Removes the entry, if that has not been done. Another task's entry under the same name stays.
-    pub(crate) fn remove(&mut self) {
-        if self.held {
-            self.shared.lock().entries.remove(&self.doc);
-            self.held = false;
-        }
-    }
-
-    /// Marks the document, until the process ends.
-    pub(crate) fn quarantine(&mut self) {
-        self.shared.lock().entries.insert(self.doc.clone(), Entry::Quarantined);
-        Counters::add(&self.shared.counters.quarantined, 1);
-        self.held = false;
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!(doc = %self.doc, "a document task met an internal error, the document is quarantined");
-            self.quarantine();
-        }
-        // Otherwise it is only still there if the runtime ends before the task.
-        self.remove();
-        Counters::sub(&self.shared.counters.documents, 1);
-        self.shared.lock().tasks -= 1;
-        self.shared.ended.notify_waiters();
     }
 }

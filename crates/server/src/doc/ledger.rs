@@ -136,6 +136,22 @@ impl Ledger {
         }
     }
 
+    /// Somebody waits for what was appended to be durable.
+    pub(crate) fn hurry(&self) {
+        self.log.hurry();
+    }
+
+    /// The history that is open.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Other nodes have stored this many bytes more.
+    pub(crate) fn grew(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.was_stored = true;
+    }
+
     /// Whether everything appended is durable.
     pub(crate) fn is_settled(&self) -> bool {
         self.appended == self.durable

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use quire_persistence::{Epoch, Seq};
+use quire_relay::NodeId;
 use quire_sync_protocol::{Access, ClientId, Clock, Message, SessionId, SessionSetup, StateVector, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -52,6 +53,42 @@ pub(crate) enum Command {
     Unstored,
     /// From the writer: what was made for this epoch can never be stored.
     Outdated(Epoch),
+    /// Another node has said something about the document.
+    Heard { from: NodeId, message: quire_relay::Message, space: Space },
+    /// Something that other nodes said may have been missed. One waits at a time.
+    Missed,
+    /// The epoch and the seq at which the store has the document, if it has it, where that is not what was known. One for a look at the store.
+    Head(Option<(u64, u64)>),
+    /// What was read of the log. One for a read, of which there is one at a time.
+    Read(TailRead),
+}
+
+/// What became of a read of the log behind a seq.
+#[derive(Debug)]
+pub(crate) enum TailRead {
+    /// What others have stored.
+    Tail {
+        /// The last seq that it holds.
+        seq: Seq,
+        /// Updates.
+        parts: Vec<Update>,
+    },
+    /// The store could not be read, or what it holds is damaged.
+    Failed,
+    /// The document was deleted.
+    Deleted,
+    /// The document has another history by now than the one of this epoch.
+    OtherEpoch(Epoch),
+}
+
+impl TailRead {
+    /// Bytes of updates.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Tail { parts, .. } => parts.iter().map(|part| part.bytes().len()).sum(),
+            Self::Failed | Self::Deleted | Self::OtherEpoch(_) => 0,
+        }
+    }
 }
 
 impl Command {
@@ -68,14 +105,20 @@ impl Command {
             | Self::Delete { .. }
             | Self::Durable(_)
             | Self::Unstored
-            | Self::Outdated(_) => false,
+            | Self::Outdated(_)
+            | Self::Heard { .. }
+            | Self::Missed
+            | Self::Head(_)
+            | Self::Read(_) => false,
         }
     }
 
     /// The mailbox space that it holds.
     pub(super) fn content_bytes(&self) -> usize {
         match self {
-            Self::Deliver { space, .. } | Self::Apply { space, .. } => space.bytes(),
+            Self::Deliver { space, .. } | Self::Apply { space, .. } | Self::Heard { space, .. } => {
+                space.bytes()
+            }
             Self::Join { .. }
             | Self::Written { .. }
             | Self::Rights { .. }
@@ -87,7 +130,10 @@ impl Command {
             | Self::Delete { .. }
             | Self::Durable(_)
             | Self::Unstored
-            | Self::Outdated(_) => 0,
+            | Self::Outdated(_)
+            | Self::Missed
+            | Self::Head(_)
+            | Self::Read(_) => 0,
         }
     }
 

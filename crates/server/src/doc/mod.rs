@@ -32,7 +32,7 @@ pub use directory::{Directory, Drained, Unsaved};
 pub use error::{ChangeError, CloseReason, JoinError, OpenError, SeatClosed};
 pub(crate) use handle::Undelivered;
 pub use handle::{DocHandle, Seat};
-pub(crate) use mailbox::{Changes, message_bytes};
+pub(crate) use mailbox::{Changes, Command, Mailbox, TailRead, message_bytes};
 pub(crate) use task::run_blocking;
 
 pub use crate::outbox::Outgoing;

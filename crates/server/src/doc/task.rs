@@ -69,6 +69,14 @@ impl Task {
 
     /// Loads the room, unless the server goes down meanwhile.
     async fn load(&mut self) -> Option<Box<Room>> {
+        let draining = self.draining.clone();
+        if let Some(member) = self.desk.member() {
+            tokio::select! {
+                () = member.enter() => {}
+                // Seen again below.
+                () = going_down(draining) => {}
+            }
+        }
         let config = self.place.shared.config.room.clone();
         let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
             // In a box: it is handed on, and each place on its way would have room for it for as long as the task lives.
@@ -145,6 +153,11 @@ impl Task {
             if self.desk.is_outdated() {
                 tracing::error!(doc = %self.place.doc, "the stored document has another history by now, its editors are turned away");
                 self.advance(Event::Outdated);
+                return;
+            }
+            if self.desk.is_deleted_elsewhere() {
+                tracing::info!(doc = %self.place.doc, "deleted by another server, its editors are turned away");
+                self.advance(Event::Deleted);
                 return;
             }
             if self.desk.is_to_be_deleted() {

@@ -9,6 +9,8 @@ use quire_persistence::{DocumentStore, Epoch, Seq, StoreError};
 use quire_sync_protocol::{DocId, StateVector, Update};
 use tokio::sync::Semaphore;
 
+use crate::doc::TailRead;
+
 /// What is stored of a document, walked from end to end. Nothing at all if it was never stored.
 #[derive(Debug)]
 pub(crate) struct Content {
@@ -64,6 +66,40 @@ impl Reader {
             content(&*store, &doc).map(make)
         });
         loading.await.unwrap_or(Err(LoadError::Panicked))
+    }
+
+    /// Reads what others have stored of a document behind a seq.
+    pub(crate) async fn tail(&self, doc: DocId, epoch: Epoch, after: Seq) -> TailRead {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&self.loads).acquire_owned().await else { return TailRead::Failed };
+        let store = Arc::clone(&self.store);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            tail(&*store, &doc, epoch, after)
+        });
+        reading.await.unwrap_or(TailRead::Failed)
+    }
+}
+
+fn tail(store: &dyn DocumentStore, doc: &DocId, epoch: Epoch, after: Seq) -> TailRead {
+    match store.tail(doc, epoch, after) {
+        Ok(tail) => match tail.parts.into_iter().map(Update::parse).collect() {
+            Ok(parts) => TailRead::Tail { seq: tail.seq, parts },
+            Err(error) => {
+                tracing::error!(%doc, %error, "what other servers have stored is no update");
+                TailRead::Failed
+            }
+        },
+        // Nobody has written anything yet.
+        Err(StoreError::NotFound { .. }) if after == Seq(0) => {
+            TailRead::Tail { seq: after, parts: Vec::new() }
+        }
+        Err(StoreError::Deleted { .. } | StoreError::NotFound { .. }) => TailRead::Deleted,
+        Err(StoreError::StaleEpoch { .. }) => TailRead::OtherEpoch(epoch),
+        Err(error) => {
+            tracing::error!(%doc, %error, "what other servers have stored cannot be read; trying again");
+            TailRead::Failed
+        }
     }
 }
 

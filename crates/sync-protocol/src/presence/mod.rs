@@ -16,14 +16,16 @@
 //! States are never stored. Source of the clocks' rules: the `awareness` module of y-protocols.
 
 mod change;
+mod nodes;
+mod ownership;
 
-pub use change::{PresenceChange, Present};
+pub use change::{PresenceChange, PresenceEntry, Present};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::id::{ClientId, Clock, SessionId};
+use crate::id::{ClientId, Clock, Origin, SessionId};
 use crate::limits::Limits;
 use crate::wire::awareness::{AwarenessEntry, AwarenessUpdate};
 
@@ -55,10 +57,10 @@ impl PresenceConfig {
     }
 }
 
-/// A session as presence sees it.
+/// A session, or another node for one of its own, as presence sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    pub(crate) session: SessionId,
+    pub(crate) origin: Origin,
     pub(crate) identity: Option<Arc<str>>,
 }
 
@@ -121,15 +123,26 @@ pub(crate) enum Verdict {
     Refused,
 }
 
+/// Ids that are to be announced anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Questions {
+    /// By this node's sessions: the removal that each is to be sent.
+    pub(crate) here: Vec<(SessionId, AwarenessUpdate)>,
+    /// By those of other nodes.
+    pub(crate) elsewhere: Vec<(ClientId, Clock)>,
+}
+
 /// The presence of one room.
 #[derive(Debug)]
 pub(crate) struct Presence {
     config: PresenceConfig,
     ids: BTreeMap<ClientId, Standing>,
-    /// Ids whose newest standing has not been sent out, each with the session that need not hear of it.
-    changed: BTreeMap<ClientId, Option<SessionId>>,
+    /// Ids whose newest standing has not been sent out, each with who need not hear of it.
+    changed: BTreeMap<ClientId, Option<Origin>>,
+    /// Of these, the ones that a session of this node owns, or did: other nodes are to hear of them.
+    ours: BTreeSet<ClientId>,
     /// Removals to be sent to one session each, to be answered with a newer state.
-    questions: Vec<(SessionId, ClientId, Clock)>,
+    questions: Vec<(Origin, ClientId, Clock)>,
     roll_call: RollCall,
     /// Ids whose owner has renewed its state. It is the client itself: a tab that only repeats what it heard from
     /// another would take a question for that one's end.
@@ -155,6 +168,7 @@ impl Presence {
             config,
             ids: BTreeMap::new(),
             changed: BTreeMap::new(),
+            ours: BTreeSet::new(),
             questions: Vec::new(),
             roll_call: RollCall::Open,
             proven: BTreeSet::new(),
@@ -189,11 +203,11 @@ impl Presence {
                 // to come again with a newer one. Others only repeat what they heard before.
                 Some(_) => {
                     let clock = standing.clock();
-                    self.ask(from.session, entry.client, clock)
+                    self.ask(from.origin, entry.client, clock)
                 }
                 None => Verdict::Ignored,
             },
-            Some(owner) if owner.session == from.session => self.renew(from, entry, now),
+            Some(owner) if owner.origin == from.origin => self.renew(from, entry, now),
             Some(owner) => {
                 let owner = owner.clone();
                 self.contest(&owner, from, entry, now)
@@ -208,15 +222,16 @@ impl Presence {
 
     /// Removes what this session still owns.
     pub(crate) fn leave(&mut self, session: SessionId, now: Instant) {
+        let leaver = Origin::Session(session);
         for client in self.clients() {
             match self.ids.get(&client) {
                 Some(Standing::Present { owner, .. } | Standing::Contested { owner, .. })
-                    if owner.session == session =>
+                    if owner.origin == leaver =>
                 {
                     self.vacate(client, now);
                 }
                 Some(Standing::Contested { state, owner, renewed, claimant, .. })
-                    if claimant.session == session =>
+                    if claimant.origin == leaver =>
                 {
                     let (state, owner, renewed) = (state.clone(), owner.clone(), *renewed);
                     self.set(client, Standing::Present { state, owner, renewed });
@@ -285,16 +300,25 @@ impl Presence {
             Some(AwarenessEntry { client: *client, clock: standing.clock(), state })
         });
         let update = AwarenessUpdate::encode(entries);
-        let only = if sources.len() == 1 { sources.into_iter().next().flatten() } else { None };
-        Some((update, only))
+        match (sources.len(), sources.first()) {
+            (1, Some(Some(Origin::Session(only)))) => Some((update, Some(*only))),
+            _ => Some((update, None)),
+        }
     }
 
-    /// The questions that are to be sent, each to one session.
-    pub(crate) fn take_questions(&mut self) -> Vec<(SessionId, AwarenessUpdate)> {
-        let removal =
-            |client, clock| AwarenessUpdate::encode([AwarenessEntry { client, clock, state: None }]);
-        let questions = std::mem::take(&mut self.questions);
-        questions.into_iter().map(|(session, client, clock)| (session, removal(client, clock))).collect()
+    /// The questions that are to be sent, each to one session, and those that other nodes are to ask.
+    pub(crate) fn take_questions(&mut self) -> Questions {
+        let Questions { mut here, mut elsewhere } = Questions::default();
+        for (origin, client, clock) in std::mem::take(&mut self.questions) {
+            match origin {
+                Origin::Session(session) => {
+                    let removal = AwarenessEntry { client, clock, state: None };
+                    here.push((session, AwarenessUpdate::encode([removal])));
+                }
+                Origin::Node(_) => elsewhere.push((client, clock)),
+            }
+        }
+        Questions { here, elsewhere }
     }
 
     /// Somebody has returned. While it was away it forgot everybody else, but not their clocks,
@@ -316,10 +340,10 @@ impl Presence {
         let mut asked = 0;
         for (client, standing) in &self.ids {
             if let Standing::Present { state, owner, .. } = standing
-                && self.proven.contains(client)
+                && (self.proven.contains(client) || matches!(owner.origin, Origin::Node(_)))
                 && !self.changed.contains_key(client)
             {
-                self.questions.push((owner.session, *client, state.clock));
+                self.questions.push((owner.origin, *client, state.clock));
                 asked += 1;
             }
         }
@@ -348,141 +372,6 @@ impl Presence {
             Standing::Contested { renewed, until, .. } => (*renewed + self.config.timeout).min(*until),
             Standing::Gone { since, .. } => *since + self.config.timeout,
         }
-    }
-
-    /// A session brings a client id that nobody owns.
-    fn bring(&mut self, from: &Owner, entry: &AwarenessEntry<'_>, now: Instant) -> Verdict {
-        let Some(state) = State::of(entry) else { return Verdict::Ignored };
-        let has_place = self.ids.contains_key(&entry.client) || self.ids.len() < self.config.per_room;
-        if !self.may_own_more(from) || !(has_place || self.forget_oldest()) {
-            return Verdict::Refused;
-        }
-        self.own(entry.client, state, from.clone(), now);
-        Verdict::Taken
-    }
-
-    /// The owner speaks.
-    fn renew(&mut self, from: &Owner, entry: &AwarenessEntry<'_>, now: Instant) -> Verdict {
-        let Some(standing) = self.ids.get(&entry.client) else { return Verdict::Ignored };
-        match State::of(entry) {
-            Some(state) if entry.clock > standing.clock() => {
-                self.set(entry.client, Standing::Present { state, owner: from.clone(), renewed: now });
-                self.changed.insert(entry.client, Some(from.session));
-                self.proven.insert(entry.client);
-                Verdict::Taken
-            }
-            None if entry.clock >= standing.clock() => {
-                let contested = matches!(standing, Standing::Contested { .. });
-                self.vacate(entry.client, now);
-                if !contested {
-                    self.set(entry.client, Standing::Gone { clock: entry.clock, since: now });
-                    self.changed.insert(entry.client, Some(from.session));
-                }
-                Verdict::Taken
-            }
-            _ => Verdict::Ignored,
-        }
-    }
-
-    /// A session speaks for a client id that another one owns.
-    fn contest(&mut self, owner: &Owner, from: &Owner, entry: &AwarenessEntry<'_>, now: Instant) -> Verdict {
-        let Some(standing) = self.ids.get(&entry.client) else { return Verdict::Ignored };
-        // A removal is for the owner to say; a claimant withdraws with it.
-        if let (None, Standing::Contested { state, owner, renewed, claim, claimant, .. }) =
-            (entry.state, standing)
-            && claimant.session == from.session
-            && entry.clock >= claim.clock
-        {
-            let (state, owner, renewed) = (state.clone(), owner.clone(), *renewed);
-            self.set(entry.client, Standing::Present { state, owner, renewed });
-            return Verdict::Taken;
-        }
-        // Not newer: somebody repeats what it heard.
-        let Some(claim) = State::of(entry).filter(|claim| claim.clock > standing.clock()) else {
-            return Verdict::Ignored;
-        };
-        match (&owner.identity, &from.identity) {
-            (Some(one), Some(other)) if one == other => {
-                if !self.may_own_more(from) {
-                    return Verdict::Refused;
-                }
-                self.own(entry.client, claim, from.clone(), now);
-                return Verdict::Taken;
-            }
-            (None, None) => {}
-            _ => return Verdict::Refused,
-        }
-        match standing.clone() {
-            Standing::Present { state, owner, renewed } => {
-                if !self.may_own_more(from) {
-                    return Verdict::Refused;
-                }
-                self.questions.push((owner.session, entry.client, state.clock));
-                let (claimant, until) = (from.clone(), now + self.config.takeover);
-                let contested = Standing::Contested { state, owner, renewed, claim, claimant, until };
-                self.set(entry.client, contested);
-                Verdict::Taken
-            }
-            // Of several that claim it the newest state counts: with it the living client has returned last.
-            Standing::Contested { state, owner, renewed, claim: earlier, claimant, until }
-                if claim.clock > earlier.clock =>
-            {
-                if claimant.session != from.session && !self.may_own_more(from) {
-                    return Verdict::Refused;
-                }
-                let claimant = from.clone();
-                let contested = Standing::Contested { state, owner, renewed, claim, claimant, until };
-                self.set(entry.client, contested);
-                Verdict::Taken
-            }
-            Standing::Contested { .. } | Standing::Gone { .. } => Verdict::Ignored,
-        }
-    }
-
-    /// The owner has gone: whoever claims the id gets it, otherwise it is removed.
-    fn vacate(&mut self, client: ClientId, now: Instant) {
-        match self.ids.get(&client) {
-            Some(Standing::Contested { claim, claimant, .. }) => {
-                let (claim, claimant) = (claim.clone(), claimant.clone());
-                self.own(client, claim, claimant, now);
-            }
-            Some(Standing::Present { state, .. }) => {
-                let clock = state.clock;
-                self.set(client, Standing::Gone { clock, since: now });
-                self.changed.insert(client, None);
-            }
-            Some(Standing::Gone { .. }) | None => {}
-        }
-    }
-
-    /// Makes room for the living: forgets who has been gone for longest. Everybody must have heard of it.
-    fn forget_oldest(&mut self) -> bool {
-        let gone = self.ids.iter().filter_map(|(client, standing)| match standing {
-            Standing::Gone { since, .. } if !self.changed.contains_key(client) => Some((*since, *client)),
-            Standing::Gone { .. } | Standing::Present { .. } | Standing::Contested { .. } => None,
-        });
-        let oldest = gone.min();
-        oldest.is_some_and(|(_, client)| self.ids.remove(&client).is_some())
-    }
-
-    fn own(&mut self, client: ClientId, state: State, owner: Owner, now: Instant) {
-        self.questions.push((owner.session, client, state.clock));
-        self.proven.remove(&client);
-        self.changed.insert(client, Some(owner.session));
-        self.set(client, Standing::Present { state, owner, renewed: now });
-    }
-
-    /// Sends a session the removal of a client id. It answers if the id is its own.
-    fn ask(&mut self, session: SessionId, client: ClientId, clock: Clock) -> Verdict {
-        self.questions.push((session, client, clock));
-        Verdict::Ignored
-    }
-
-    fn may_own_more(&self, session: &Owner) -> bool {
-        // What it claims may become its own without a further word.
-        let holders =
-            self.ids.values().flat_map(|standing| [standing.owner(), standing.claimant()]).flatten();
-        holders.filter(|holder| holder.session == session.session).count() < self.config.per_session
     }
 }
 

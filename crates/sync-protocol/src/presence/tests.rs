@@ -41,7 +41,8 @@ impl Stage {
 
     fn leave(&mut self, who: &Owner, seconds: u64) {
         let now = self.at(seconds);
-        self.presence.leave(who.session, now);
+        let Origin::Session(session) = who.origin else { panic!("a node does not leave") };
+        self.presence.leave(session, now);
     }
 
     fn expire(&mut self, seconds: u64) {
@@ -57,7 +58,7 @@ impl Stage {
 
     /// Which session is asked for which id, with which clock. Every question is one removal.
     fn questions(&mut self) -> Vec<(u64, u64, u64)> {
-        let questions = self.presence.take_questions();
+        let questions = self.presence.take_questions().here;
         let of = |(session, update): (SessionId, AwarenessUpdate)| match entries(&update).as_slice() {
             [(client, clock, None)] => (session.0, *client, *clock),
             other => panic!("a question is one removal, not {other:?}"),
@@ -93,11 +94,11 @@ fn gone(client: u64, clock: u64) -> Entry {
 }
 
 fn unknown(session: u64) -> Owner {
-    Owner { session: SessionId(session), identity: None }
+    Owner { origin: Origin::Session(SessionId(session)), identity: None }
 }
 
 fn known(session: u64, name: &str) -> Owner {
-    Owner { session: SessionId(session), identity: Some(name.into()) }
+    Owner { origin: Origin::Session(SessionId(session)), identity: Some(name.into()) }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) enum Source {
     Answer(SessionId),
     /// The server itself.
     Server,
+    /// Another node, which has stored it.
+    Node,
 }
 
 impl Source {
@@ -25,7 +27,7 @@ impl Source {
     pub(super) fn session(self) -> Option<SessionId> {
         match self {
             Self::Session(session) | Self::Answer(session) => Some(session),
-            Self::Server => None,
+            Self::Server | Self::Node => None,
         }
     }
 }
@@ -49,8 +51,9 @@ struct Group {
 }
 
 impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+    /// Whether there is nothing that is to be stored.
+    pub(super) fn is_stored(&self) -> bool {
+        self.groups.iter().all(|group| group.source == Source::Node)
     }
 
     /// What came from this session.
@@ -94,11 +97,13 @@ impl Batch {
 }
 
 impl Room {
-    /// Ends a batch: what is new is merged and goes out once, to the store, to the other sessions and to the other
-    /// nodes. Everybody gets an edit at once but its sender, who gets it when it is stored; and an answer when it is stored.
+    /// Ends a batch: what is new is merged and goes out once, to the store and to the other sessions. Everybody gets an edit at once but
+    /// its sender, who gets it when it is stored; and an answer when it is stored. What other nodes have stored goes to the sessions alone.
     pub fn flush(&mut self, _now: Instant) {
         let groups = std::mem::take(&mut self.batch.groups);
-        let mut deltas = Vec::with_capacity(groups.len());
+        let mut unstored = Vec::with_capacity(groups.len());
+        let mut edits = Vec::with_capacity(groups.len());
+        let mut answers = Vec::new();
         let mut echoes = Vec::with_capacity(groups.len());
         for group in groups {
             let delta = merge(group.deltas);
@@ -106,24 +111,28 @@ impl Room {
                 Source::Session(session) | Source::Answer(session) if group.echoes => {
                     echoes.push((session, group.sent.map_or_else(|| delta.clone(), merge)));
                 }
-                Source::Session(_) | Source::Answer(_) | Source::Server => {}
+                Source::Session(_) | Source::Answer(_) | Source::Server | Source::Node => {}
             }
-            deltas.push((group.source, delta));
-        }
-        if let Some(all) = merge_all(&deltas) {
-            let ticket = self.confirmations.appended(echoes);
-            self.outputs.push_back(Output::Append { ticket, update: all.clone() });
-            let mut edits = Vec::with_capacity(deltas.len());
-            for (source, delta) in deltas {
-                match source {
-                    Source::Answer(session) => self.confirmations.hold(ticket, session, delta),
-                    Source::Session(_) | Source::Server => edits.push((source, delta)),
+            match group.source {
+                Source::Answer(session) => answers.push((session, delta.clone())),
+                Source::Session(_) | Source::Server | Source::Node => {
+                    edits.push((group.source, delta.clone()));
                 }
             }
-            if let Some(merged) = merge_all(&edits) {
-                self.spread(&edits, &merged);
+            if group.source != Source::Node {
+                unstored.push(delta);
             }
-            self.outputs.push_back(Output::Publish { update: all });
+        }
+        if !unstored.is_empty() {
+            let ticket = self.confirmations.appended(echoes);
+            self.outputs.push_back(Output::Append { ticket, update: merge(unstored) });
+            for (session, delta) in answers {
+                self.confirmations.hold(ticket, session, delta);
+            }
+        }
+        if !edits.is_empty() {
+            let all = merge(edits.iter().map(|(_, delta)| delta.clone()).collect());
+            self.spread(&edits, &all);
         }
         self.emit_presence();
     }
@@ -146,14 +155,6 @@ impl Room {
                 self.outputs.push_back(Output::Transmit { to: super::To::Many(to), message });
             }
         }
-    }
-}
-
-fn merge_all(deltas: &[(Source, Update)]) -> Option<Update> {
-    match deltas {
-        [] => None,
-        [(_, only)] => Some(only.clone()),
-        several => Some(merge(several.iter().map(|(_, delta)| delta.clone()).collect())),
     }
 }
 

@@ -37,7 +37,8 @@ impl Room {
     pub fn handle_broadcast(&mut self, text: Arc<str>, now: Instant) -> bool {
         let admits = self.pace.admits(ALL, now);
         if admits {
-            self.tell_all(None, text);
+            self.tell_all(None, &text);
+            self.outputs.push_back(Output::Broadcast { from: None, text, is_ours: true });
         }
         admits
     }
@@ -48,10 +49,12 @@ impl Room {
         if session.access == Access::Read || !session.pace.admits(EACH, now) || !self.pace.admits(ALL, now) {
             return self.outputs.push_back(Output::Event(RoomEvent::BroadcastRefused(from)));
         }
-        self.tell_all(Some(from), text);
+        let identity = session.owner.identity.clone();
+        self.tell_all(Some(from), &text);
+        self.outputs.push_back(Output::Broadcast { from: identity, text, is_ours: true });
     }
 
-    fn tell_all(&mut self, from: Option<SessionId>, text: Arc<str>) {
+    pub(super) fn tell_all(&mut self, from: Option<SessionId>, text: &Arc<str>) {
         let hears = |dialect: &Dialect| match dialect {
             Dialect::Hocuspocus(_) | Dialect::Quire => true,
             Dialect::YWebsocket | Dialect::YSweet => false,
@@ -60,12 +63,9 @@ impl Room {
             self.sessions.iter().filter(|(id, session)| Some(**id) != from && hears(&session.dialect));
         let to: Vec<_> = others.map(|(id, _)| *id).collect();
         if !to.is_empty() {
-            let message = Message::Stateless(Arc::clone(&text));
+            let message = Message::Stateless(Arc::clone(text));
             self.outputs.push_back(Output::Transmit { to: To::Many(to), message });
         }
-        let from =
-            from.and_then(|from| self.sessions.get(&from)).and_then(|from| from.owner.identity.clone());
-        self.outputs.push_back(Output::Broadcast { from, text });
     }
 }
 

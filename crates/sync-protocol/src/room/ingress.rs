@@ -110,7 +110,7 @@ impl Room {
 
     /// The ticket with which all that is known now is stored.
     pub(super) fn known_at(&self) -> Ticket {
-        if self.batch.is_empty() {
+        if self.batch.is_stored() {
             self.confirmations.last_ticket()
         } else {
             self.confirmations.next_ticket()

@@ -5,7 +5,7 @@
 //! out what [`Room::poll_output`] gives, in that order, until it gives `None`. The driver passes the time in.
 //!
 //! `ingress` takes messages, `egress` brings sessions up to date, `batch` collects what is new and merges it,
-//! `broadcast` hands on what is not stored, `confirm` keeps who is to be told when it has been stored, `storing` that it cannot be at present, `withhold` that nobody is told before, and `dead` tells what
+//! `broadcast` hands on what is not stored, `nodes` takes what comes from other nodes, `confirm` keeps who is to be told when it has been stored, `storing` that it cannot be at present, `withhold` that nobody is told before, and `dead` tells what
 //! belongs to a former document of the same name.
 
 mod batch;
@@ -14,6 +14,7 @@ mod confirm;
 mod dead;
 mod egress;
 mod ingress;
+mod nodes;
 mod storing;
 mod withhold;
 
@@ -21,9 +22,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::id::SessionId;
+use crate::id::{ClientId, Clock, SessionId};
 use crate::limits::Limits;
-use crate::presence::{Presence, PresenceChange, PresenceConfig};
+use crate::presence::{Presence, PresenceChange, PresenceConfig, PresenceEntry, Questions};
 use crate::replica::Replica;
 use crate::session::{Access, Session, SessionSetup, Visibility};
 use crate::state_vector::StateVector;
@@ -113,17 +114,18 @@ pub enum Output {
         /// What.
         message: Message,
     },
-    /// Hand this to the other nodes.
-    Publish {
-        /// What.
-        update: Update,
-    },
-    /// This was told to everybody in the document, and may be told to others who listen.
+    /// Tell the other nodes who is present here.
+    PublishPresence(Vec<PresenceEntry>),
+    /// Ask the nodes whose sessions answer for these ids to have them [announced anew](Room::handle_announce).
+    Announce(Vec<(ClientId, Clock)>),
+    /// This was told to everybody in the document at this node, and may be told to others who listen.
     Broadcast {
         /// Who says it, where that is known.
         from: Option<Arc<str>>,
         /// What.
         text: Arc<str>,
+        /// It was said here, so that the other nodes do not know of it.
+        is_ours: bool,
     },
     /// Who has come, gone or said something new of itself. One entry for a client id.
     Presence(Vec<PresenceChange>),
@@ -317,7 +319,7 @@ impl Room {
 
     /// Whether everything that was taken has been stored.
     pub fn is_settled(&self) -> bool {
-        self.batch.is_empty() && self.confirmations.is_settled()
+        self.batch.is_stored() && self.confirmations.is_settled()
     }
 
     /// The document.
@@ -341,6 +343,10 @@ impl Room {
     /// Sends what has changed in presence: to everybody, and questions to those they are for.
     fn emit_presence(&mut self) {
         let changes = self.presence.changes();
+        let ours = self.presence.take_ours();
+        if !ours.is_empty() {
+            self.outputs.push_back(Output::PublishPresence(ours));
+        }
         if let Some((update, except)) = self.presence.take_changes() {
             self.outputs.push_back(Output::Presence(changes));
             let except = except.map_or_else(Vec::new, |session| vec![session]);
@@ -349,8 +355,12 @@ impl Room {
                 session.owes_presence = true;
             }
         }
-        for (session, question) in self.presence.take_questions() {
+        let Questions { here, elsewhere } = self.presence.take_questions();
+        for (session, question) in here {
             self.transmit(session, Message::Awareness(question));
+        }
+        if !elsewhere.is_empty() {
+            self.outputs.push_back(Output::Announce(elsewhere));
         }
     }
 }

@@ -5,11 +5,13 @@ mod confirming;
 mod dead;
 mod dialects;
 mod edits;
+mod nodes;
 mod peer;
 mod simulation;
 
 use super::*;
-use crate::id::{ClientId, Clock};
+use crate::id::{ClientId, Clock, Origin};
+use crate::presence::PresenceEntry;
 use crate::session::Access;
 use crate::state_vector::StateVector;
 use crate::wire::awareness::{AwarenessEntry, AwarenessUpdate};
@@ -76,7 +78,9 @@ struct Hall {
     room: Room,
     now: Instant,
     /// What was told of presence since it was last looked at: clients, and the session of each that is there.
-    people: Vec<(u64, Option<u64>)>,
+    people: Vec<(u64, Option<Origin>)>,
+    /// What other nodes are told of who is here.
+    published: Vec<PresenceEntry>,
     /// The same for what was told to everybody.
     told: Vec<String>,
 }
@@ -87,7 +91,13 @@ impl Hall {
     }
 
     fn with(config: RoomConfig) -> Self {
-        Self { room: Room::new(config), now: Instant::now(), people: Vec::new(), told: Vec::new() }
+        Self {
+            room: Room::new(config),
+            now: Instant::now(),
+            people: Vec::new(),
+            published: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     /// A room with these sessions, whose first words are over.
@@ -148,9 +158,10 @@ impl Hall {
                 Output::Presence(changes) => self.people.extend(
                     changes
                         .into_iter()
-                        .map(|change| (change.client.value(), change.now.map(|present| present.session.0))),
+                        .map(|change| (change.client.value(), change.now.map(|present| present.origin))),
                 ),
-                Output::Broadcast { from, text } => {
+                Output::PublishPresence(entries) => self.published.extend(entries),
+                Output::Broadcast { from, text, .. } => {
                     self.told.push(format!("{} says {text}", from.as_deref().unwrap_or("somebody")));
                 }
                 other => outputs.push(other),
@@ -175,10 +186,6 @@ fn part(session: u64, message: Message) -> Output {
 
 fn append(ticket: u64, update: &Update) -> Output {
     Output::Append { ticket: Ticket(ticket), update: update.clone() }
-}
-
-fn publish(update: &Update) -> Output {
-    Output::Publish { update: update.clone() }
 }
 
 fn update(update: &Update) -> Message {
@@ -219,7 +226,7 @@ fn presence_goes_to_the_others_and_ends_with_its_session_or_its_time() {
             one(1, Message::Awareness(shown(7, 1, None))),
         ]
     );
-    assert_eq!(std::mem::take(&mut hall.people), [(7, Some(1))]);
+    assert_eq!(std::mem::take(&mut hall.people), [(7, Some(Origin::Session(SessionId(1))))]);
     let due = hall.now + Duration::from_secs(30);
     assert_eq!(hall.room.poll_timeout(), Some(due));
     hall.pass(30_000);
@@ -230,7 +237,7 @@ fn presence_goes_to_the_others_and_ends_with_its_session_or_its_time() {
     hall.flush();
     hall.room.handle_disconnect(SessionId(1), hall.now);
     assert_eq!(hall.outputs(), [many(&[2, 3], Message::Awareness(shown(7, 2, None)))]);
-    assert_eq!(std::mem::take(&mut hall.people), [(7, Some(1)), (7, None)]);
+    assert_eq!(std::mem::take(&mut hall.people), [(7, Some(Origin::Session(SessionId(1)))), (7, None)]);
     hall.room.handle_disconnect(SessionId(1), hall.now);
     assert_eq!(hall.outputs(), []);
     // Too much of it is refused, with an event.

@@ -163,7 +163,8 @@ impl Replay {
                 }
                 Output::Transmit { to: To::One(to), message } => (vec![to], message),
                 Output::Transmit { to: To::Many(to), message } => (to, message),
-                Output::Publish { .. }
+                Output::PublishPresence(_)
+                | Output::Announce(_)
                 | Output::Broadcast { .. }
                 | Output::Presence(_)
                 | Output::Event(_) => continue,

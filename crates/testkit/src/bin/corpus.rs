@@ -14,9 +14,10 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use quire_relay::{Message, envelope};
 use quire_sync_protocol::wire::items;
 use quire_sync_protocol::wire::varint::write_var_bytes;
-use quire_sync_protocol::{Replica, Update};
+use quire_sync_protocol::{ClientId, NodeId, PresenceEntry, Replica, Update};
 use quire_testkit::{corpus, vectors};
 
 fn main() -> ExitCode {
@@ -54,6 +55,35 @@ fn seeds(folder: &Path) {
     // Plans are made of bytes of any kind, at best of such that hold updates.
     write(&folder.join("room"), &histories);
     write(&folder.join("records"), &histories);
+    write(&folder.join("envelope"), &envelopes());
+}
+
+/// One message of each kind, as nodes would send it.
+fn envelopes() -> Vec<Vec<u8>> {
+    let update = vectors::histories().remove(0).updates.remove(0);
+    let there = PresenceEntry {
+        client: ClientId::MAX,
+        clock: 5,
+        state: Some(r#"{"user":{"name":"Ann"}}"#.into()),
+        identity: Some("ann".into()),
+    };
+    let gone = PresenceEntry { client: ClientId::MIN, clock: 200, state: None, identity: None };
+    let messages = [
+        Message::Edits { epoch: 1, first: 7, last: 8, updates: vec![update.bytes().clone(); 2] },
+        Message::Edits { epoch: 1, first: 7, last: 8, updates: Vec::new() },
+        Message::Presence(vec![there, gone]),
+        Message::Announce(vec![(ClientId::MAX, 3), (ClientId::MIN, 0)]),
+        Message::Broadcast { from: Some("ann".into()), text: "hello".into() },
+        Message::Hello { question: 4 },
+        Message::Settled { to: NodeId(5), question: 6 },
+        Message::Ended { epoch: 7 },
+        Message::Rung { event: "new".into(), says: "{}".into() },
+        Message::Revoked,
+        Message::Alive { address: "http://10.0.0.7:1234".into() },
+        Message::Question { question: 8, says: "{}".into() },
+        Message::Answer { to: NodeId(9), question: 8, says: "{}".into() },
+    ];
+    messages.iter().flat_map(|message| envelope::seal(NodeId(1), message).unwrap()).map(Vec::from).collect()
 }
 
 /// Bodies of sessions, as clients of the y-websocket dialect would have sent what is recorded of them.

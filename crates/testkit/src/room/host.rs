@@ -338,7 +338,8 @@ impl Host {
                     client.outbox.push_back(message);
                     client.awaits_drain = true;
                 }
-                Output::Publish { .. }
+                Output::PublishPresence(_)
+                | Output::Announce(_)
                 | Output::Broadcast { .. }
                 | Output::Presence(_)
                 | Output::Event(_) => {}

@@ -20,17 +20,17 @@ export const concat = (...parts) => Uint8Array.from(Buffer.concat(parts.map(part
 /**
  * Sends frames (a string goes as a text frame) on a connection of its own and resolves with the code of the server's
  * close, or 'open' if it still answers a question after them.
- * @param {{ synced?: boolean }} [options] synced: exchange the first sync before, as a client at work has
+ * @param {{ synced?: boolean, headers?: Record<string, string> }} [options] synced: exchange the first sync before, as a client at work has
  */
-export async function poke (server, room, frames, { synced = false, deadline = 5_000 } = {}) {
-  const raw = await RawClient.connect(documentUrl(server, room))
+export async function poke (server, room, frames, { synced = false, deadline = 5_000, headers } = {}) {
+  const raw = await RawClient.connect(documentUrl(server, room), { headers })
   try {
     if (synced) await raw.fence()
     for (const frame of frames) typeof frame === 'string' ? raw.sendText(frame) : raw.send(frame).catch(() => {})
     const answers = raw.messages.filter(message => message.kind === 'step2').length
     raw.send(step1()).catch(() => {})
     await waitFor(() => raw.closed || raw.messages.filter(message => message.kind === 'step2').length > answers, deadline,
-      () => `a close or an answer; ${raw.describe()}`)
+      () => `a close or an answer; ${raw.describe()}`, 1)
     return raw.closed ? raw.closed.code : 'open'
   } finally {
     raw.drop()

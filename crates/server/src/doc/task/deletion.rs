@@ -22,6 +22,7 @@ impl Task {
         let doc = self.place.doc.clone();
         self.place.shared.upkeep.delete(doc.clone()).await?;
         tracing::info!(%doc, "deleted");
+        self.desk.tell_deleted();
         self.advance(Event::Deleted);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The document layer, driven as a connection would drive it, over the memory store.
 
+mod cluster;
 mod confirm;
 mod drain;
 mod fault;

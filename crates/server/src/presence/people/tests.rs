@@ -1,4 +1,4 @@
-use quire_sync_protocol::SessionId;
+use quire_sync_protocol::{Origin, SessionId};
 
 use super::*;
 
@@ -25,7 +25,7 @@ impl Scene {
             .map(|(client, identity, state)| PresenceChange {
                 client: ClientId::new(*client).unwrap(),
                 now: (*state != "-").then(|| Present {
-                    session: SessionId(1),
+                    origin: Origin::Session(SessionId(1)),
                     identity: identity.map(Into::into),
                     state: (*state).into(),
                 }),

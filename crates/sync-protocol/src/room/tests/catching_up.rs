@@ -50,7 +50,7 @@ fn a_session_gets_what_is_new_while_its_answer_drains() {
     let mut hall = Hall::with_writers(&[1, 2]);
     hall.say(2, Message::SyncStep1(vector(&[])));
     let edit = more(1, 0, "a");
-    assert_eq!(hall.edit(1, &edit), [append(1, &edit), many(&[2], update(&edit)), publish(&edit)]);
+    assert_eq!(hall.edit(1, &edit), [append(1, &edit), many(&[2], update(&edit))]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn edits_that_come_in_the_middle_are_in_the_end() {
         if let Some(edit) = edits.next() {
             // It goes to nobody: the only other session catches up.
             ticket += 1;
-            assert_eq!(hall.edit(2, &edit), [append(ticket, &edit), publish(&edit)]);
+            assert_eq!(hall.edit(2, &edit), [append(ticket, &edit)]);
         }
         message = only_part(&hall.drained(1), 1);
     };
@@ -120,7 +120,7 @@ fn a_session_that_lost_something_hears_nothing_until_it_has_drained() {
     let behind = [Output::Event(RoomEvent::Behind(SessionId(2)))];
     assert_eq!(hall.lost(2, &[update(&edits[1]), update(&edits[2])]), behind);
     let outputs = hall.edit(1, &edits[3]);
-    assert_eq!(outputs, [append(4, &edits[3]), many(&[3], update(&edits[3])), publish(&edits[3])]);
+    assert_eq!(outputs, [append(4, &edits[3]), many(&[3], update(&edits[3]))]);
     // One diff that begins where it lost something.
     let Message::Update(diff) = only_part(&hall.drained(2), 2) else { panic!("not an update") };
     assert_eq!(diff, merged(&[&edits[1], &edits[2], &edits[3]]));
@@ -129,7 +129,7 @@ fn a_session_that_lost_something_hears_nothing_until_it_has_drained() {
     assert_eq!(hall.drained(2), []);
     // It is live again.
     let next = more(1, 5, "f");
-    assert_eq!(hall.edit(1, &next), [append(5, &next), many(&[2, 3], update(&next)), publish(&next)]);
+    assert_eq!(hall.edit(1, &next), [append(5, &next), many(&[2, 3], update(&next))]);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn what_waits_for_the_end_of_the_batch_is_not_taken_for_known() {
     let edit = more(1, 0, "a");
     hall.say(1, update(&edit));
     hall.lost(2, &[]);
-    assert_eq!(hall.flush(), [append(1, &edit), publish(&edit)]);
+    assert_eq!(hall.flush(), [append(1, &edit)]);
     assert_eq!(hall.drained(2), [part(2, update(&edit))]);
 }
 

@@ -26,7 +26,7 @@ fn what_holds_nothing_new_goes_nowhere_and_is_not_given_back() {
     // In the same batch, by somebody else too; in a later one; after it has been stored; as an answer.
     assert_eq!(hall.say(1, update(&edit)), []);
     assert_eq!(hall.say(2, update(&edit)), []);
-    assert_eq!(hall.flush(), [append(1, &edit), many(&[2], update(&edit)), publish(&edit)]);
+    assert_eq!(hall.flush(), [append(1, &edit), many(&[2], update(&edit))]);
     assert_eq!(hall.edit(2, &edit), []);
     assert_eq!(hall.stored(1), [one(1, update(&edit))]);
     assert_eq!(hall.edit(2, &edit), []);
@@ -43,7 +43,7 @@ fn an_edit_that_was_known_in_part_is_given_back_whole() {
     hall.say(2, update(&all));
     hall.say(2, update(&last));
     let news = merged(&[&rest, &last]);
-    assert_eq!(hall.flush(), [append(2, &news), many(&[1], update(&news)), publish(&news)]);
+    assert_eq!(hall.flush(), [append(2, &news), many(&[1], update(&news))]);
     assert_eq!(hall.stored(2), [one(1, update(&first)), one(2, update(&merged(&[&all, &last])))]);
 }
 
@@ -52,7 +52,7 @@ fn an_answer_that_holds_something_new_is_confirmed() {
     let mut hall = Hall::with_writers(&[1, 2]);
     let edit = more(1, 0, "a");
     assert_eq!(hall.say(1, Message::SyncStep2(edit.clone())), []);
-    assert_eq!(hall.flush(), [append(1, &edit), publish(&edit)]);
+    assert_eq!(hall.flush(), [append(1, &edit)]);
     assert_eq!(hall.stored(1), [one(1, update(&edit)), many(&[2], update(&edit))]);
 }
 
@@ -67,7 +67,7 @@ fn another_clients_answer_does_not_confirm_what_it_brings_before_that_is_stored(
     hall.say(3, update(&edit));
     // Who types meanwhile is heard at once.
     let all = merged(&[&lost, &edit]);
-    assert_eq!(hall.flush(), [append(1, &all), many(&[1, 2], update(&edit)), publish(&all)]);
+    assert_eq!(hall.flush(), [append(1, &all), many(&[1, 2], update(&edit))]);
     // The author's own answer holds nothing new, and its question asks for nothing.
     assert_eq!(hall.say(1, Message::SyncStep2(lost.clone())), []);
     assert_eq!(hall.flush(), []);
@@ -182,9 +182,7 @@ fn another_clients_answer_does_not_confirm_what_is_not_stored() {
     // It holds news on both sides of what the first session waits for.
     hall.say(2, Message::SyncStep2(merged(&[&more(9, 0, "abc"), &deleted(9, 2, 1)])));
     let outputs = hall.flush();
-    let [Output::Append { update: appended, .. }, Output::Publish { .. }] = outputs.as_slice() else {
-        panic!("{outputs:?}")
-    };
+    let [Output::Append { update: appended, .. }] = outputs.as_slice() else { panic!("{outputs:?}") };
     assert_eq!(hall.room.replica(), &replica(&[&own, appended]));
     assert_eq!(hall.stored(1), [one(1, update(&own))]);
     let stored = hall.stored(2);
@@ -199,7 +197,7 @@ fn what_was_sent_over_an_earlier_connection_is_not_news_to_the_next() {
     hall.room.handle_disconnect(SessionId(1), hall.now);
     // The client comes back within the batch, and has not asked yet.
     let greeting = one(2, Message::SyncStep1(vector(&[(1, 1)])));
-    assert_eq!(hall.join(2, Access::Write), [append(1, &edit), publish(&edit), greeting]);
+    assert_eq!(hall.join(2, Access::Write), [append(1, &edit), greeting]);
     assert_eq!(hall.flush(), []);
     assert_eq!(hall.stored(1), [one(1, update(&edit))]);
 }

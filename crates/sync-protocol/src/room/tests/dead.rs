@@ -33,7 +33,7 @@ fn the_document_made_anew_takes_everything_else() {
     let mut hall = hall();
     let edit = more(7, 0, "x");
     assert_eq!(hall.say(1, Message::SyncStep1(vector(&[(7, 1)]))).len(), 1);
-    assert_eq!(hall.edit(1, &edit), [append(1, &edit), publish(&edit)]);
+    assert_eq!(hall.edit(1, &edit), [append(1, &edit)]);
     assert!(!hall.room.is_of_dead_epoch(&deleted(7, 0, 1)));
     assert!(hall.room.is_of_dead_epoch(&deleted(2, 0, 1)));
 }

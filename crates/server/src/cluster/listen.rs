@@ -1,0 +1,91 @@
+//! What this node hears.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use quire_relay::{Event, Events, Message, NodeId, State, Topic};
+use quire_sync_protocol::DocId;
+use tokio::time::{sleep, timeout};
+
+use super::Shared;
+use super::topics::Task;
+use crate::doc::{Command, Counters};
+
+/// How often it is looked whether the server still exists.
+const STILL_THERE: Duration = Duration::from_secs(1);
+
+/// Of very many documents that may have missed something, so many are told at a time, and then no more for a moment.
+const TOLD_AT_ONCE: usize = 256;
+const TELLING_PAUSE: Duration = Duration::from_millis(20);
+
+/// Listens until the server is gone.
+pub(super) async fn run(shared: Weak<Shared>, mut events: Events) {
+    loop {
+        let event = timeout(STILL_THERE, events.next()).await;
+        let Some(shared) = shared.upgrade() else { return };
+        if let Ok(event) = event {
+            handle(&shared, event);
+        }
+    }
+}
+
+fn handle(shared: &Arc<Shared>, event: Event) {
+    match event {
+        Event::Heard { topic: Topic::Document(doc), from, message } => hear(shared, &doc, from, message),
+        Event::Heard { topic: Topic::User(_) | Topic::Cluster, .. } => {}
+        Event::Subscribed(Topic::Document(doc)) => {
+            if shared.topics.subscribed(&doc) {
+                missed(shared, &doc);
+            }
+        }
+        Event::Missed(Topic::Document(doc)) => missed(shared, &doc),
+        Event::Subscribed(Topic::User(_) | Topic::Cluster)
+        | Event::Missed(Topic::User(_) | Topic::Cluster) => {}
+        Event::MissedAny => {
+            tokio::spawn(tell_all(Arc::clone(shared)));
+        }
+        Event::State(State::Connected) => tracing::info!("connected to other servers"),
+        Event::State(State::Apart { why }) => {
+            tracing::warn!(%why, "cut off from other servers; edits reach them through the store until the connection is back");
+        }
+    }
+}
+
+fn hear(shared: &Shared, doc: &DocId, from: NodeId, message: Message) {
+    if let Message::Settled { to, question } = message {
+        if to == shared.relay.node() {
+            shared.pending.answered(question);
+        }
+        return;
+    }
+    let Some(Task { mailbox, knows }) = shared.topics.task(doc) else { return };
+    Counters::add(&shared.counters.nodes_heard, 1);
+    match mailbox.space_now(message.weight()) {
+        // A task that is gone has missed nothing.
+        Some(space) => drop(mailbox.send(Command::Heard { from, message, space })),
+        None => note_missed(shared, &Task { mailbox, knows }),
+    }
+}
+
+fn missed(shared: &Shared, doc: &DocId) {
+    if let Some(task) = shared.topics.task(doc) {
+        note_missed(shared, &task);
+    }
+}
+
+fn note_missed(shared: &Shared, task: &Task) {
+    if task.missed() {
+        Counters::add(&shared.counters.nodes_missed, 1);
+    }
+}
+
+/// Anything may have been missed.
+async fn tell_all(shared: Arc<Shared>) {
+    let tasks = shared.topics.open();
+    for tasks in tasks.chunks(TOLD_AT_ONCE) {
+        for (_, task) in tasks {
+            note_missed(&shared, task);
+        }
+        sleep(TELLING_PAUSE).await;
+    }
+}
