@@ -37,6 +37,7 @@ mod keys;
 pub mod local;
 pub mod postgres;
 mod record;
+pub mod shared;
 pub mod spec;
 pub mod store;
 
@@ -45,6 +46,7 @@ pub use inbox::{Inbox, Inboxes, Marks, Notification, Posted, Posting, UserId};
 pub use inspect::{Checked, Grave, Inspect, Repaired, Space, Whole};
 pub use local::LocalStore;
 pub use postgres::{PostgresStore, PostgresUrl, Use};
+pub use shared::{SharedRecord, Versioned};
 pub use spec::{StoreSpec, StoreSpecError, open, open_for};
 pub use store::{
     Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Head, Listed, Seq, Stored, Swept, Tail,

@@ -20,6 +20,7 @@ mod locks;
 mod pool;
 mod reading;
 mod restoring;
+mod revocations;
 mod rows;
 mod schema;
 mod tls;
@@ -49,6 +50,7 @@ use self::usage::{Taken, Usage};
 use crate::error::{OpenError, StoreError};
 use crate::inbox::{Inbox, Inboxes, Marks, Notification, Posted, Posting, UserId};
 use crate::inspect::{Checked, Inspect, Repaired, Space, Whole};
+use crate::shared::SharedRecord;
 use crate::store::{
     Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Head, Listed, Seq, Stored, Swept, Tail,
 };
@@ -251,6 +253,10 @@ impl DocumentStore for PostgresStore {
 
     fn inboxes(&self) -> &dyn Inboxes {
         self
+    }
+
+    fn revocations(&self) -> Option<&dyn SharedRecord> {
+        Some(self)
     }
 
     /// Nothing is held back: what was committed is on the database's device.

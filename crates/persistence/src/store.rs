@@ -9,6 +9,7 @@ use quire_sync_protocol::{DocId, StateVector};
 use crate::error::StoreError;
 use crate::inbox::Inboxes;
 use crate::inspect::Inspect;
+use crate::shared::SharedRecord;
 
 /// The place of an update in its document's log. The first update has 1; 0 stands for "nothing yet".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,6 +227,11 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
 
     /// The inboxes in the same store.
     fn inboxes(&self) -> &dyn Inboxes;
+
+    /// Where servers that share this store keep what was revoked; `None` if nobody else can have it open.
+    fn revocations(&self) -> Option<&dyn SharedRecord> {
+        None
+    }
 
     /// Makes sure that everything this store holds has reached the device. Appends already have when they return; this is
     /// for the end of a process.

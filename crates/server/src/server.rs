@@ -52,6 +52,7 @@ pub struct Server {
     edge: Edge,
     doors: Doors,
     gate: Gate,
+    ledger: Ledger,
     limits: accept::Limits,
     tasks: Tasks,
     /// Tells connections to end.
@@ -123,13 +124,17 @@ impl Server {
             None => std::env::current_exe().map_err(StartError::Program)?,
         };
         let tls = config.tls.clone().map(Tls::new).transpose()?;
+        let ledger = Ledger::new(config.revocations.clone(), Arc::clone(&store));
         let directory = directory(&config, store).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
-        let ledger = Ledger::new(config.revocations.clone());
+        // A store that is shared is asked over the network; not a thing for a thread of the runtime.
+        let reading = ledger.clone();
+        let revocations = tokio::task::spawn_blocking(move || reading.read()).await;
+        let revocations = revocations.map_err(|error| StartError::Directory(io::Error::other(error)))??;
         let on_loopback = config.listen.ip().is_loopback();
         let trusts_the_machine = on_loopback && !config.access.has_keys();
         let gate =
-            Gate::of(&config.access, on_loopback, Live::with(ledger.read()?)).map_err(StartError::Access)?;
+            Gate::of(&config.access, on_loopback, Live::with(revocations)).map_err(StartError::Access)?;
         let settings = transport::Settings {
             max_connections: config.max_connections,
             limits: limits(&config),
@@ -156,7 +161,7 @@ impl Server {
             watches,
             gate: gate.clone(),
             doors: upgrades.clone(),
-            ledger,
+            ledger: ledger.clone(),
             notifications: directory.notifications().clone(),
             access: Arc::new(config.access.clone()),
             max_body: config.max_message,
@@ -194,7 +199,7 @@ impl Server {
                 })
             }
         };
-        Ok(Self { listener, address, monitoring, directory, edge, doors, gate, limits, tasks, stop })
+        Ok(Self { listener, address, monitoring, directory, edge, doors, gate, ledger, limits, tasks, stop })
     }
 
     /// What addresses begin with: `http`, or `https` with a certificate.
@@ -215,7 +220,8 @@ impl Server {
     /// Serves until it is told to stop. Returns when connections are closed and documents are durable, at the latest 10 s after.
     pub async fn run(self, shutdown: Shutdown) {
         let scheme = self.scheme();
-        let Self { listener, address, monitoring, directory, edge, doors, gate, limits, tasks, stop } = self;
+        let Self { listener, address, monitoring, directory, edge, doors, gate, ledger, limits, tasks, stop } =
+            self;
         info!(
             version = env!("CARGO_PKG_VERSION"),
             "open {scheme}://{address} in a browser for a page to try it on"
@@ -227,6 +233,10 @@ impl Server {
             // A task of its own, not one that the end waits for: it ends with `stop`.
             tokio::spawn(accept::run(listener, edge, limits, doors, tasks.clone(), stop.clone()));
         }
+        let (fresh, live) = (stop.clone(), gate.live().clone());
+        tasks.spawn(async move {
+            fresh.run_until_cancelled(ledger.keep_fresh(live)).await;
+        });
         let fresh = stop.clone();
         tasks.spawn(async move {
             fresh.run_until_cancelled(gate.keep_fresh()).await;

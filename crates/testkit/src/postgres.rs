@@ -90,13 +90,22 @@ pub struct Server {
 impl Server {
     /// Starts one.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts one that also speaks TLS, with this certificate and key as PEM.
+    pub fn start_private(certificate: &str, key: &str) -> Self {
+        Self::start_with(Some((certificate, key)))
+    }
+
+    fn start_with(tls: Option<(&str, &str)>) -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let name = format!("quire-postgres-{}-{}", process::id(), LAST.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
         let users = lock_file(&folder, "users.lock");
         users.lock_shared().unwrap();
-        let cluster = Cluster::start(&folder);
+        let cluster = Cluster::start(&folder, tls);
         cluster.stop_when_unused(0);
         Self { cluster, _use: users }
     }
@@ -130,7 +139,7 @@ fn shared() -> u16 {
         let starting = lock_file(&folder, "start.lock");
         starting.lock().unwrap();
         let port = running(&folder).unwrap_or_else(|| {
-            let cluster = Cluster::start(&folder);
+            let cluster = Cluster::start(&folder, None);
             cluster.stop_when_unused(3);
             fs::write(folder.join("port"), cluster.port.to_string()).unwrap();
             cluster.port

@@ -37,7 +37,7 @@ struct Cli {
 enum Step {
     /// Do one piece of work on one store, and print what it took.
     Work {
-        /// `redb:DIR` or `sled:DIR`.
+        /// `redb:DIR`, `sled:DIR` or `postgres://USER@HOST/DATABASE`.
         store: quire_persistence::StoreSpec,
         #[command(subcommand)]
         work: Work,

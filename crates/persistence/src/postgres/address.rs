@@ -45,6 +45,12 @@ impl PostgresUrl {
         if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
             return Err(PostgresUrlError("it does not begin with postgres://".to_owned()));
         }
+        // A slash or a question mark in a password would make a part of it look like something else, and be shown.
+        let path = address.splitn(4, '/').nth(3).unwrap_or_default();
+        if path.contains('@') || (query.contains('@') && !address.contains('@')) {
+            let advice = "characters such as / and ? in a password are written %2F and %3F";
+            return Err(PostgresUrlError(advice.to_owned()));
+        }
         let (mut mode, mut file, mut rest, mut shown) = (None, None, Vec::new(), Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -154,6 +160,8 @@ mod tests {
             ("postgres://ada:s3cret@db:x/q", "port"),
             ("postgres://ada:s3cret@db/q?colour=red", "colour"),
             ("postgres:///q", "no host"),
+            ("postgres://ada:s3c/s3c@db/q", "%2F"),
+            ("postgres://ada:s3c?s3c@db/q", "%3F"),
         ] {
             let error = PostgresUrl::parse(text).unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("s3c"), "{error}");

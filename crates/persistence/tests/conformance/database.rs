@@ -4,3 +4,4 @@ mod damage;
 mod faults;
 mod nodes;
 mod opening;
+mod private;

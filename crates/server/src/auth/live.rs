@@ -149,6 +149,29 @@ impl Live {
         Some(changed.count())
     }
 
+    /// Puts these in the place of what was taken back so far, and takes from the connected what they take. What earlier ones took from
+    /// them stays taken.
+    pub(crate) fn replace(&self, revocations: Revocations) {
+        let mut state = self.lock();
+        let now = SystemTime::now();
+        state.revocations = revocations;
+        let State { passes, revocations, .. } = &*state;
+        for holder in passes.values() {
+            let left = holder.about.left(&holder.identity, revocations, now);
+            holder.rights.send_if_modified(|rights| {
+                let is_less = match (&*rights, &left) {
+                    (Some(rights), Some(left)) => left.right < rights.right,
+                    (Some(_), None) => true,
+                    (None, _) => false,
+                };
+                if is_less {
+                    *rights = left;
+                }
+                is_less
+            });
+        }
+    }
+
     /// Gives back what the revocation of this number took. Connections that it ended stay ended.
     pub(crate) fn restore(&self, number: u64) -> bool {
         self.lock().revocations.remove(number)
@@ -269,6 +292,14 @@ mod tests {
         assert_eq!(live.revoke(taken_from("ada", None)), Some(1));
         assert_eq!(ada.event().await, PassEvent::Revoked);
         assert!(tokio::time::timeout(Duration::from_secs(1), bob.event()).await.is_err());
+        // What others have taken back; and what they give back comes too late for who is connected.
+        let mut others = Revocations::default();
+        others.add(taken_from("bob", Some(Right::Read)), SystemTime::now()).unwrap();
+        live.replace(others);
+        assert_eq!(bob.event().await, PassEvent::Rights(Rights { right: Right::Read, presence: true }));
+        live.replace(Revocations::default());
+        assert!(tokio::time::timeout(Duration::from_secs(1), bob.event()).await.is_err());
+        assert_eq!(live.revoke(taken_from("ada", None)), Some(0));
         // Who was checked before, and connects after it.
         assert_eq!(live.enter(&permit("ada", None), &doc()).event().await, PassEvent::Revoked);
         drop((ada, bob));

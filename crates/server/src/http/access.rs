@@ -1,6 +1,6 @@
 //! Tickets, and taking rights back: `/v1/tickets`, `/v1/admin/revoke`, `/v1/admin/revocations`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::http::Method;
@@ -14,7 +14,7 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 use super::{ApiError, Context, Response, StatusCode, body, caller, error as answers};
-use crate::auth::{Caller, Ledger, Revocation, Right, Seconds, TICKET_LIFE};
+use crate::auth::{Caller, ChangeError, Ledger, Live, Revocation, Right, Seconds, TICKET_LIFE};
 
 /// Largest body of these requests.
 const BODY_BYTES: usize = 16 << 10;
@@ -45,7 +45,6 @@ fn number(path: &str) -> Option<u64> {
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    let ledger = Arc::new(Mutex::new(context.ledger.clone()));
     warp::path::full()
         .and(warp::method())
         .and_then(async |path: FullPath, method: Method| {
@@ -64,9 +63,9 @@ pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
         .and(caller())
         .and(warp::body::stream())
         .then(move |asked, caller, body| {
-            let (context, ledger) = (context.clone(), Arc::clone(&ledger));
+            let context = context.clone();
             async move {
-                let answer = answer(&context, ledger, asked, &caller, body).await;
+                let answer = answer(&context, asked, &caller, body).await;
                 answer.unwrap_or_else(ApiError::into_response)
             }
         })
@@ -95,7 +94,6 @@ struct Revoke {
 
 async fn answer<B: Buf>(
     context: &Context,
-    ledger: Arc<Mutex<Ledger>>,
     asked: Asked,
     caller: &Caller,
     body: impl Stream<Item = Result<B, warp::Error>>,
@@ -110,8 +108,8 @@ async fn answer<B: Buf>(
             let left = revocation.access.map_or("none", Right::as_str);
             let by = admin.subject.as_deref().unwrap_or("anonymous");
             info!(?user, ?document, ?key, left, by, "rights are taken back");
-            let connections = live.revoke(revocation).ok_or(ApiError::TooManyRevocations)?;
-            keep(context, ledger).await?;
+            let revoke = move |ledger: &Ledger, live: &Live| ledger.revoke(live, revocation);
+            let connections = change(context, revoke).await?;
             Ok(answers::json(StatusCode::OK, &serde_json::json!({"connections": connections})))
         }
         Asked::List => {
@@ -122,12 +120,11 @@ async fn answer<B: Buf>(
         }
         Asked::Restore(number) => {
             let admin = context.gate.check_server(caller).await?;
-            if !live.restore(number) {
+            if !change(context, move |ledger, live| ledger.restore(live, number)).await? {
                 return Err(ApiError::UnknownRevocation);
             }
             let by = admin.subject.as_deref().unwrap_or("anonymous");
             info!(number, by, "a revocation is taken back");
-            keep(context, ledger).await?;
             Ok(answers::json(StatusCode::OK, &serde_json::json!({})))
         }
     }
@@ -166,17 +163,17 @@ fn revocation(asked: Revoke) -> Result<Revocation, ApiError> {
     }
 }
 
-/// Writes what is in force. It holds already for this process; an error means that it may not hold after a restart.
-async fn keep(context: &Context, ledger: Arc<Mutex<Ledger>>) -> Result<(), ApiError> {
-    let live = context.gate.live().clone();
-    let writing = tokio::task::spawn_blocking(move || {
-        // The lock keeps the files in the order of what they hold.
-        let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.write(&live.revocations())
-    });
-    match writing.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
+/// Changes what is in force and what is kept of it. What is taken back holds already when it cannot be kept; then it may not hold after a
+/// restart.
+async fn change<T: Send + 'static>(
+    context: &Context,
+    change: impl FnOnce(&Ledger, &Live) -> Result<T, ChangeError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let (ledger, live) = (context.ledger.clone(), context.gate.live().clone());
+    match tokio::task::spawn_blocking(move || change(&ledger, &live)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(ChangeError::TooMany)) => Err(ApiError::TooManyRevocations),
+        Ok(Err(error @ ChangeError::NotKept(_))) => {
             error!(%error, "what was revoked holds now, but could not be stored");
             Err(ApiError::NotKept)
         }

@@ -1,5 +1,7 @@
 //! Rights while they last: expiry, taking back, tickets, presence.
 
+use quire_persistence::{StoreSpec, Use, open_for};
+use quire_testkit::postgres::Database;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Editor, Ending, exchange, get, insertion, within};
@@ -59,6 +61,28 @@ async fn receives_presence(editor: &mut Editor, part: &str) -> String {
         }
     })
     .await
+}
+
+/// The two know each other by their database alone.
+#[tokio::test]
+async fn what_one_server_revokes_ends_connections_to_another() {
+    let database = Database::new();
+    let spec: StoreSpec = database.url().parse().unwrap();
+    let secret = [("auth_secret", SECRET)];
+    let store = || {
+        let spec = spec.clone();
+        tokio::task::spawn_blocking(move || open_for(&spec, Use::Shared).unwrap())
+    };
+    let one = Running::over_with(store().await.unwrap(), secret).await;
+    let other = Running::over_with(store().await.unwrap(), secret).await;
+    let write = token("ada", &json!([{"name": "a", "access": "write"}]));
+    let mut ada = Editor::try_connect(other.address, &format!("/a?token={write}")).await.unwrap();
+    assert_eq!(revoke(&one, &json!({"user": "ada"})).await, json!({"connections": 0}));
+    assert!(matches!(ada.ending().await, Ending::Closed(4401, _)));
+    let answer = Editor::try_connect(other.address, &format!("/a?token={write}")).await.unwrap_err();
+    assert_eq!(answer.status, 401);
+    one.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test]

@@ -35,7 +35,16 @@ impl Running {
 
     /// Starts one over this store.
     pub(crate) async fn over(store: Arc<dyn DocumentStore>) -> Self {
-        let config = Config::resolve(&Raw::of([("listen", "127.0.0.1:0")])).unwrap();
+        Self::over_with(store, []).await
+    }
+
+    /// Starts one over this store with these settings.
+    pub(crate) async fn over_with<const N: usize>(
+        store: Arc<dyn DocumentStore>,
+        settings: [(&str, &str); N],
+    ) -> Self {
+        let usual = [("listen", "127.0.0.1:0")];
+        let config = Config::resolve(&Raw::of(usual.into_iter().chain(settings))).unwrap();
         Self::run(Server::bind_with(config, store).await.unwrap())
     }
 

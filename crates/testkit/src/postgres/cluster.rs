@@ -1,8 +1,9 @@
 //! One server with its files.
 
-use std::fs;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,7 +40,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Makes the files of a server and starts it.
-    pub(super) fn start(folder: &Path) -> Self {
+    pub(super) fn start(folder: &Path, tls: Option<(&str, &str)>) -> Self {
         if let Some(User { uid, gid }) = server_user() {
             chown(folder, Some(uid), Some(gid)).unwrap();
         }
@@ -54,6 +55,18 @@ impl Cluster {
         init.arg("--pgdata").arg(&data).args(["--no-sync", "--auth=trust", "--username=quire"]);
         let output = init.args(["--encoding=UTF8", "--locale=C"]).output().unwrap();
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        if let Some((certificate, key)) = tls {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = data.join(name);
+                fs::write(&path, text).unwrap();
+                fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+                if let Some(User { uid, gid }) = server_user() {
+                    chown(&path, Some(uid), Some(gid)).unwrap();
+                }
+            }
+            let settings = OpenOptions::new().append(true).open(data.join("postgresql.conf"));
+            settings.unwrap().write_all(b"\nssl = on\n").unwrap();
+        }
         for _ in 0..TRIES {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let cluster = Self { folder: folder.to_owned(), port };
