@@ -13,6 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
 export QUIRE_BIN="$CARGO_TARGET_DIR/debug/quire"
+# What makes the next build faster makes the first one slower: whoever has it keeps it.
+[[ -d $CARGO_TARGET_DIR/debug/incremental ]] || export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 logs="$CARGO_TARGET_DIR/test-logs"
 mkdir -p "$logs"
 rm -f "$logs"/*.log
@@ -53,6 +55,9 @@ has make || packages+=(make)
 has openssl || packages+=(openssl)
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 [[ -x /usr/sbin/nginx ]] || has nginx || packages+=(nginx-light)
+# Tests start servers of their own at free ports. Where these are started when they are installed, they stay at their usual ones.
+has redis-server || packages+=(redis-server)
+has postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' > /dev/null || packages+=(postgresql)
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get update || return
@@ -102,13 +107,15 @@ if component clippy cargo clippy; then
   # The protocol alone, as it is embedded without yrs.
   step lints-no-yrs cargo clippy --package quire-sync-protocol --no-default-features --locked -- --deny warnings
 fi
-step docs env RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked
+# With the examples, which want the features of tests: so nothing is checked a second time without them.
+step docs env RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --lib --bins --examples --no-deps --locked
 if has cargo-deny; then step licenses cargo deny --offline check bans licenses sources; fi
 
 # The binaries first: tests and clients start them.
 step build cargo build --workspace --bins --examples --locked
 if has cargo-nextest; then
-  step rust-tests cargo nextest run --workspace --locked --no-fail-fast
+  # Two for each processor: many of them wait most of the time.
+  step rust-tests cargo nextest run --workspace --locked --no-fail-fast --test-threads $((2 * $(getconf _NPROCESSORS_ONLN)))
 else
   step rust-tests cargo test --workspace --all-targets --locked --no-fail-fast
 fi

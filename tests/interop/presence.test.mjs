@@ -1,34 +1,16 @@
 // Who is in a document, who types and who is online: over WebSocket, as a stream and by long poll, from one source.
-// Alone: that typing ends within 3 to 4 s.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
 import { admin, guarded, metrics, pass } from './cases/lib/access.mjs'
 import { openClient, waitFor } from './lib/client.mjs'
 import { listen, peopleOf } from './lib/listen.mjs'
+import { WAYS, everyWay, join, knows, typist } from './lib/people.mjs'
 import { openQuire } from './lib/quire.mjs'
 import { start } from './lib/server.mjs'
-import { within } from './lib/wait.mjs'
 
-const WAYS = ['sse', 'poll']
 const get = async (server, path, sub, access = 'read') =>
   (await server.fetch(path, { headers: { authorization: `Bearer ${pass(sub, access)}` } })).json()
-
-/** Listeners of both ways. */
-const everyWay = (server, path, options) => WAYS.map(way => listen(server, path, { ...options, way }))
-
-/** A client of this user. */
-const join = (server, name, sub, options) => openQuire(server, name, { token: pass(sub, 'write'), ...options })
-
-/** Waits until all of them know of these people and no others, each with so many tabs. */
-async function knows (listeners, expected, deadline) {
-  const seen = listener => [...peopleOf(listener).values()].map(({ person, clients }) => `${person} ${clients.length}`).sort().join()
-  for (const listener of listeners) {
-    await waitFor(() => seen(listener) === [...expected].sort().join(), deadline, () => `${listener.way}: ${expected}, not ${seen(listener)}`)
-  }
-}
 
 test('two people in three tabs are two people, to everyone who asks, and a clean leave is seen at once', async t => {
   const server = await guarded(t)
@@ -164,57 +146,6 @@ test('a kill of the server and of a client leaves no ghost and hides nobody', as
   ada.disconnect()
 })
 
-test('typing is seen by everyone, goes out once a second and ends by itself', async t => {
-  const server = await guarded(t)
-  const listeners = everyWay(server, '/v1/docs/a/events', { t, token: pass('eve', 'read') })
-  const [ada, bob] = [join(server, 'a', 'ada', { t }), join(server, 'a', 'bob', { t })]
-  await knows(listeners, ['user:ada 1', 'user:bob 1'])
-  let said = 0
-  bob.awareness.on('change', (_, origin) => { if (origin !== 'local') said++ })
-  for (let key = 0; key < 100; key++) {
-    ada.provider.setTyping()
-    await new Promise(resolve => setTimeout(resolve, 15))
-  }
-  assert.ok(said <= 3, `${said} in one and a half seconds`)
-  for (const listener of listeners) {
-    await listener.next('typing', ({ typing }) => typing)
-    await listener.next('typing', ({ typing }) => !typing, { deadline: 5_000 })
-    assert.equal(listener.of('typing').length, 2)
-  }
-  await waitFor(() => !bob.provider.people.some(({ isTyping }) => isTyping), 2_000, 'the end, over the WebSocket')
-})
-
-test('typing ends in 3 to 4 s everywhere when the tab that types is frozen, and the tab is gone a little later', async t => {
-  const server = await guarded(t, { args: ['--keepalive', '1s'] })
-  const bob = join(server, 'a', 'bob', { t })
-  const over = { websocket: [], sse: [], poll: [] }
-  bob.provider.on('typing', () => over.websocket.push({ typing: bob.provider.people.some(({ isTyping }) => isTyping), at: performance.now() }))
-  const child = typist(t, server, 'a', pass('ada', 'write'))
-  const listeners = everyWay(server, '/v1/docs/a/events', { t, token: pass('eve', 'read') })
-  for (const listener of listeners) await listener.next('join', ({ person }) => person === 'user:ada')
-  await bob.waitSynced()
-  child.send('type')
-  const [frozen] = await within(new Promise(resolve => child.once('message', (...all) => resolve(all))), 5_000, 'a sign of life')
-  assert.equal(frozen, 'typed')
-  for (const listener of listeners) await listener.next('typing', ({ typing }) => typing)
-  await waitFor(() => over.websocket.some(({ typing }) => typing), 5_000, 'typing over the WebSocket')
-  child.kill('SIGSTOP')
-  for (const listener of listeners) {
-    await listener.next('typing', ({ typing }) => !typing, { deadline: 6_000 })
-    over[listener.way] = listener.of('typing').map(({ data, at }) => ({ typing: data.typing, at }))
-  }
-  await waitFor(() => over.websocket.at(-1).typing === false, 6_000, () => `the end over the WebSocket: ${JSON.stringify(over.websocket)} ${JSON.stringify(bob.provider.people)} ${bob.events.join(' ')}`)
-  for (const [way, seen] of Object.entries(over)) {
-    assert.deepEqual(seen.map(({ typing }) => typing), [true, false], way)
-    const lasted = seen[1].at - seen[0].at
-    t.diagnostic(`${way}: ${lasted.toFixed(0)} ms`)
-    assert.ok(lasted >= 3_000 && lasted <= 4_000, `${way}: ${lasted} ms`)
-  }
-  // Nothing is heard of it for twice the keepalive and 5 s.
-  await knows(listeners, ['user:bob 1'], 10_000)
-  await waitFor(() => !bob.provider.people.some(({ user }) => user.id === 'ada'), 2_000, 'the same over the WebSocket')
-})
-
 test('without tokens people are who they say they are', async t => {
   const server = await start({ t })
   const listeners = everyWay(server, '/v1/docs/a/events', { t })
@@ -224,11 +155,3 @@ test('without tokens people are who they say they are', async t => {
   await knows(listeners, ['claimed:ada 2', `client:${stock.clientId} 1`])
   assert.equal((await (await server.fetch('/v1/users/ada/presence')).json()).online, true)
 })
-
-/** A process of its own with one client in the document, which types when it is told. */
-function typist (t, server, name, token) {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./lib/typist.mjs', import.meta.url)), server.url, name, token],
-    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  t.after(() => child.kill('SIGKILL'))
-  return child
-}

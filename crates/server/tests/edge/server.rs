@@ -61,9 +61,9 @@ impl Running {
         answer["ticket"].as_str().unwrap().to_owned()
     }
 
-    /// Stops it and waits for its end.
+    /// Stops it and waits for its end, but not for editors that do not read that it stops: a test that is over reads nothing.
     pub(crate) async fn stop(self) {
-        self.shutdown.begin();
+        self.shutdown.hurry();
         super::client::within("the stop", self.serving).await.unwrap();
     }
 }
