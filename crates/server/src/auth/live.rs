@@ -140,36 +140,16 @@ impl Live {
     pub(crate) fn revoke(&self, revocation: Revocation) -> Option<usize> {
         let mut state = self.lock();
         let now = SystemTime::now();
-        let State { passes, revocations, .. } = &mut *state;
-        revocations.add(revocation, now)?;
-        let changed = passes.values().filter(|holder| {
-            let left = holder.about.left(&holder.identity, revocations, now);
-            holder.rights.send_if_modified(|rights| std::mem::replace(rights, left) != left)
-        });
-        Some(changed.count())
+        state.revocations.add(revocation, now)?;
+        Some(state.take(now))
     }
 
     /// Puts these in the place of what was taken back so far, and takes from the connected what they take. What earlier ones took from
     /// them stays taken.
     pub(crate) fn replace(&self, revocations: Revocations) {
         let mut state = self.lock();
-        let now = SystemTime::now();
         state.revocations = revocations;
-        let State { passes, revocations, .. } = &*state;
-        for holder in passes.values() {
-            let left = holder.about.left(&holder.identity, revocations, now);
-            holder.rights.send_if_modified(|rights| {
-                let is_less = match (&*rights, &left) {
-                    (Some(rights), Some(left)) => left.right < rights.right,
-                    (Some(_), None) => true,
-                    (None, _) => false,
-                };
-                if is_less {
-                    *rights = left;
-                }
-                is_less
-            });
-        }
+        state.take(SystemTime::now());
     }
 
     /// Gives back what the revocation of this number took. Connections that it ended stay ended.
@@ -191,6 +171,27 @@ impl Live {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic runs while the state is half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes from the connected what is taken back and they still have. Gives how many that concerns.
+    fn take(&self, now: SystemTime) -> usize {
+        let changed = self.passes.values().filter(|holder| {
+            let left = holder.about.left(&holder.identity, &self.revocations, now);
+            holder.rights.send_if_modified(|rights| {
+                let is_less = match (&*rights, &left) {
+                    (Some(rights), Some(left)) => left.right < rights.right,
+                    (Some(_), None) => true,
+                    (None, _) => false,
+                };
+                if is_less {
+                    *rights = left;
+                }
+                is_less
+            })
+        });
+        changed.count()
     }
 }
 
