@@ -355,7 +355,8 @@ mod tests {
         assert_eq!(spec("sled:/x:y"), StoreSpec::Sled("/x:y".into()));
         assert_eq!(spec("sled:x"), StoreSpec::Sled("d/x".into()));
         assert_eq!(spec("memory"), StoreSpec::Memory);
-        for text in ["", "sqlite", "memory:x", "sled:", "postgres://x"] {
+        assert_eq!(spec("postgres://ada:s3cret@db/q").to_string(), "postgres://ada@db/q");
+        for text in ["", "sqlite", "memory:x", "sled:", "postgres:x"] {
             assert_eq!(faults([("store", text)]).len(), 1, "{text}");
         }
     }
