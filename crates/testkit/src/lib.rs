@@ -22,6 +22,8 @@ mod envelopes;
 mod frames;
 pub mod ids;
 pub mod pieces;
+#[cfg(unix)]
+pub mod postgres;
 mod records;
 pub mod redis;
 mod room;
