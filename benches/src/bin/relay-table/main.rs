@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use clap::Parser;
-use hdrhistogram::Histogram;
 use quire_relay::{Capacity, Event, Events, Message, RedisConfig, RedisRelay, Relay, State, Topic};
 use quire_sync_protocol::DocId;
 use quire_testkit::redis::RedisServer;
@@ -38,9 +37,6 @@ struct Cli {
     /// Messages at full speed.
     #[arg(long, default_value_t = 100_000)]
     messages: u64,
-    /// Messages at a pace of 500 a second, for latencies.
-    #[arg(long, default_value_t = 1000)]
-    paced: u64,
 }
 
 /// What one way does.
@@ -52,16 +48,14 @@ struct Figures {
     server: Duration,
     /// Processor time of all nodes for each message.
     nodes: Duration,
-    /// From speaking to hearing, at a pace.
-    latency: Histogram<u64>,
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
     println!(
-        "| documents | other nodes | way | messages a second | CPU of Redis each | CPU of all nodes each | p50, p99 at 500 a second |"
+        "| documents | other nodes | way | messages a second | CPU of Redis each | CPU of all nodes each |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for documents in &cli.documents {
         for nodes in &cli.nodes {
@@ -74,14 +68,11 @@ fn main() -> Result<()> {
                     }
                 })?;
                 let us = |time: Duration| time.as_nanos() as f64 / 1000.0;
-                let quantile = |part| figures.latency.value_at_quantile(part) as f64 / 1000.0;
                 println!(
-                    "| {documents} | {nodes} | {way} | {:.0} | {:.1} us | {:.1} us | {:.2} ms, {:.2} ms |",
+                    "| {documents} | {nodes} | {way} | {:.0} | {:.1} us | {:.1} us |",
                     figures.rate,
                     us(figures.server),
                     us(figures.nodes),
-                    quantile(0.5),
-                    quantile(0.99),
                 );
             }
         }
@@ -124,29 +115,12 @@ async fn by_pubsub(redis: &RedisServer, documents: u64, nodes: usize, cli: &Cli)
         }
         Ok::<_, anyhow::Error>(())
     };
-    let hearing = listeners.iter_mut().map(|(_, events)| hear(events, cli.messages, |_| ()));
+    let hearing = listeners.iter_mut().map(|(_, events)| hear(events, cli.messages));
     let (spoken, heard) = tokio::join!(speaking, futures_util::future::try_join_all(hearing));
     spoken?;
     heard?;
     let (rate, server, nodes) = clock.stop(redis, cli.messages)?;
-
-    let mut latency = Histogram::new(3)?;
-    let start = Instant::now();
-    let speaking = async {
-        for seq in 0..cli.paced {
-            tokio::time::sleep_until((start + due(seq)).into()).await;
-            speaker.publish(topic(seq)?, &edit(seq));
-        }
-        Ok::<_, anyhow::Error>(())
-    };
-    let (_, events) = listeners.first_mut().context("a listener")?;
-    let hearing = hear(events, cli.paced, |seq| {
-        latency.saturating_record((start.elapsed().saturating_sub(due(seq))).as_micros() as u64);
-    });
-    let (spoken, heard) = tokio::join!(speaking, hearing);
-    spoken?;
-    heard?;
-    Ok(Figures { rate, server, nodes, latency })
+    Ok(Figures { rate, server, nodes })
 }
 
 /// A node that hears of all topics.
@@ -167,14 +141,11 @@ async fn node(config: &RedisConfig, topics: &[Topic]) -> Result<(Arc<RedisRelay>
 }
 
 /// Hears so many messages.
-async fn hear(events: &mut Events, count: u64, mut heard: impl FnMut(u64)) -> Result<()> {
+async fn hear(events: &mut Events, count: u64) -> Result<()> {
     let mut missing = count;
     while missing > 0 {
         match tokio::time::timeout(PATIENCE, events.next()).await.context("a message")? {
-            Event::Heard { message: Message::Edits { first, .. }, .. } => {
-                heard(first);
-                missing -= 1;
-            }
+            Event::Heard { message: Message::Edits { .. }, .. } => missing -= 1,
             Event::State(_) => {}
             // From when it had connected.
             Event::MissedAny if missing == count => {}
@@ -182,11 +153,6 @@ async fn hear(events: &mut Events, count: u64, mut heard: impl FnMut(u64)) -> Re
         }
     }
     Ok(())
-}
-
-/// When a message is said, at a pace of 500 a second.
-fn due(seq: u64) -> Duration {
-    Duration::from_millis(2 * (seq + 1))
 }
 
 /// Measures time and processor time.

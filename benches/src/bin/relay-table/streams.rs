@@ -1,17 +1,15 @@
 //! Streams: one for each document.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use hdrhistogram::Histogram;
 use quire_relay::envelope::{self, Opened};
 use quire_relay::{Message, NodeId};
 use quire_testkit::redis::RedisServer;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Value, cmd};
 
-use crate::{AT_ONCE, Cli, Clock, Figures, PATIENCE, due, edit, name};
+use crate::{AT_ONCE, Cli, Clock, Figures, PATIENCE, edit, name};
 
 /// About how many entries a stream keeps.
 const KEPT: u64 = 1000;
@@ -30,29 +28,12 @@ pub(crate) async fn measure(redis: &RedisServer, documents: u64, nodes: usize, c
         }
         Ok::<_, anyhow::Error>(())
     };
-    let hearing = listeners.iter_mut().map(|listener| listener.hear(cli.messages, |_| ()));
+    let hearing = listeners.iter_mut().map(|listener| listener.hear(cli.messages));
     let (spoken, heard) = tokio::join!(speaking, futures_util::future::try_join_all(hearing));
     spoken?;
     heard?;
     let (rate, server, nodes) = clock.stop(redis, cli.messages)?;
-
-    let mut latency = Histogram::new(3)?;
-    let start = Instant::now();
-    let speaking = async {
-        for seq in 0..cli.paced {
-            tokio::time::sleep_until((start + due(seq)).into()).await;
-            speak(&mut speaker, seq..seq + 1, documents).await?;
-        }
-        Ok::<_, anyhow::Error>(())
-    };
-    let listener = listeners.first_mut().context("a listener")?;
-    let hearing = listener.hear(cli.paced, |seq| {
-        latency.saturating_record(start.elapsed().saturating_sub(due(seq)).as_micros() as u64);
-    });
-    let (spoken, heard) = tokio::join!(speaking, hearing);
-    spoken?;
-    heard?;
-    Ok(Figures { rate, server, nodes, latency })
+    Ok(Figures { rate, server, nodes })
 }
 
 async fn connection(redis: &RedisServer) -> Result<MultiplexedConnection> {
@@ -87,7 +68,7 @@ impl Listener {
         Ok(Self { connection: connection(redis).await?, keys, last })
     }
 
-    async fn hear(&mut self, count: u64, mut heard: impl FnMut(u64)) -> Result<()> {
+    async fn hear(&mut self, count: u64) -> Result<()> {
         let mut missing = count;
         while missing > 0 {
             let mut read = cmd("XREAD");
@@ -102,7 +83,7 @@ impl Listener {
                 for (id, fields) in entries {
                     let envelope = fields.into_iter().nth(1).context("a field")?;
                     match envelope::open(&envelope.into())? {
-                        Opened::Message(_, Message::Edits { first, .. }) => heard(first),
+                        Opened::Message(_, Message::Edits { .. }) => {}
                         other => bail!("{other:?} came instead of an edit"),
                     }
                     missing = missing.checked_sub(1).context("no more messages than were said")?;
