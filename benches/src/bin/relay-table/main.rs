@@ -170,7 +170,7 @@ impl Clock {
     /// Messages a second, and the processor time of server and nodes for each.
     fn stop(&self, redis: &RedisServer, messages: u64) -> Result<(f64, Duration, Duration)> {
         let rate = messages as f64 / self.begun.elapsed().as_secs_f64();
-        let each = |now: Duration, before: Duration| (now - before).div_f64(messages as f64);
+        let each = |now: Duration, before: Duration| now.saturating_sub(before).div_f64(messages as f64);
         Ok((rate, each(cpu(redis.pid())?, self.server), each(cpu(std::process::id())?, self.own)))
     }
 }
