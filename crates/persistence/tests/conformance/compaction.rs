@@ -151,7 +151,7 @@ pub(crate) fn appends_and_loads_go_on_meanwhile(home: &impl Place) {
         let writer = scope.spawn(|| {
             for clock in 1..APPENDS {
                 // However slow the compactor is, one ends between two appends.
-                let deadline = Instant::now() + Duration::from_secs(60);
+                let deadline = Instant::now() + Duration::from_mins(1);
                 while clock == APPENDS / 2 && compactions.load(Ordering::Acquire) == 0 {
                     assert!(Instant::now() < deadline, "nothing is compacted");
                     thread::yield_now();
