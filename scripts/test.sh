@@ -57,10 +57,15 @@ has chromium || has chromium-browser || has google-chrome || packages+=(chromium
 [[ -x /usr/sbin/nginx ]] || has nginx || packages+=(nginx-light)
 # Tests start servers of their own at free ports. Where these are started when they are installed, they stay at their usual ones.
 has redis-server || packages+=(redis-server)
-has postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' > /dev/null || packages+=(postgresql)
+has initdb && has pg_ctl || compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || packages+=(postgresql)
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get update || return
+  if [[ " ${packages[*]} " == *" postgresql "* ]]; then
+    # Debian makes and starts a server when the package is installed; nobody needs that one.
+    apt-get install --yes --no-install-recommends postgresql-common || return
+    sed -i -E 's/^#?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf || return
+  fi
   apt-get install --yes --no-install-recommends "${packages[@]}"
 }
 if ((${#packages[@]})); then

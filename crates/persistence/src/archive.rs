@@ -19,6 +19,7 @@ pub use self::writer::ArchiveWriter;
 use crate::engines::witness;
 use crate::error::{OpenError, StoreError};
 use crate::folder::{self, Folder};
+use crate::postgres::{PostgresStore, PostgresUrl, Use};
 use crate::spec::{StoreSpec, open};
 use crate::store::DocumentStore;
 
@@ -112,6 +113,12 @@ pub enum RestoreError {
         /// Its file or folder.
         path: PathBuf,
     },
+    /// There is something in the database already.
+    #[error("there is a store already in {address}; restore into an empty database")]
+    DatabaseNotEmpty {
+        /// Where it is, without the password.
+        address: String,
+    },
     /// A store in memory would be gone at once.
     #[error("a store in memory cannot be restored into")]
     Memory,
@@ -141,6 +148,9 @@ pub fn restore(
     archive: impl Read,
     progress: &mut dyn FnMut(&DocId, u64),
 ) -> Result<Summary, RestoreError> {
+    if let StoreSpec::Postgres(url) = spec {
+        return restore_into_database(url, archive, progress);
+    }
     let (path, file) = spec.files().ok_or(RestoreError::Memory)?;
     let place = |source| RestoreError::Place { path: path.to_owned(), source };
     let _folder = Folder::open(path)?;
@@ -171,6 +181,32 @@ fn fill(
     progress: &mut dyn FnMut(&DocId, u64),
 ) -> Result<Summary, RestoreError> {
     let store = open(spec)?;
+    put_all(&*store, archive, progress)
+}
+
+/// The database says that it holds a part until it holds all.
+fn restore_into_database(
+    url: &PostgresUrl,
+    archive: impl Read,
+    progress: &mut dyn FnMut(&DocId, u64),
+) -> Result<Summary, RestoreError> {
+    let store = PostgresStore::open_anyhow(url, Use::Sole)?;
+    if !store.begin_restoring()? {
+        return Err(RestoreError::DatabaseNotEmpty { address: url.to_string() });
+    }
+    let summary = put_all(&store, archive, progress);
+    // What went wrong first counts; a part that cannot be removed now is removed by the next attempt.
+    let ended = store.end_restoring(summary.is_ok());
+    let summary = summary?;
+    ended?;
+    Ok(summary)
+}
+
+fn put_all(
+    store: &dyn DocumentStore,
+    archive: impl Read,
+    progress: &mut dyn FnMut(&DocId, u64),
+) -> Result<Summary, RestoreError> {
     let mut reader = ArchiveReader::begin(archive)?;
     while let Some(item) = reader.next_item()? {
         match item {

@@ -228,6 +228,30 @@ pub enum OpenError {
     /// The record that says which format the store has is damaged.
     #[error("cannot tell the format of the store: {0}")]
     Damaged(Damage),
+    /// The database cannot be reached or used.
+    #[error("cannot use the database {address}: {source}")]
+    Database {
+        /// Where it is, without the password.
+        address: String,
+        /// What it, or the client, said.
+        source: EngineError,
+    },
+    /// Another server has the database.
+    #[error(
+        "another server uses the database {address}; give every server the same --redis, or stop the other one"
+    )]
+    DatabaseInUse {
+        /// Where it is, without the password.
+        address: String,
+    },
+    /// What the database holds is a part of what was restored into it.
+    #[error(
+        "a restore into the database {address} has not come to its end; run it again, or remove the schema quire there"
+    )]
+    Unfinished {
+        /// Where it is, without the password.
+        address: String,
+    },
     /// The engine opened its files, but cannot read or write.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -35,6 +35,7 @@ pub mod inbox;
 pub mod inspect;
 mod keys;
 pub mod local;
+pub mod postgres;
 mod record;
 pub mod spec;
 pub mod store;
@@ -43,7 +44,8 @@ pub use error::{Damage, EngineError, Fault, OpenError, Place, StoreError};
 pub use inbox::{Inbox, Inboxes, Marks, Notification, Posted, Posting, UserId};
 pub use inspect::{Checked, Grave, Inspect, Repaired, Space, Whole};
 pub use local::LocalStore;
-pub use spec::{StoreSpec, StoreSpecError, open};
+pub use postgres::{PostgresStore, PostgresUrl, Use};
+pub use spec::{StoreSpec, StoreSpecError, open, open_for};
 pub use store::{
     Append, Compacted, Created, DocumentInfo, DocumentStore, Epoch, Head, Listed, Seq, Stored, Swept, Tail,
 };

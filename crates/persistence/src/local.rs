@@ -4,14 +4,14 @@
 //! one batch: the updates and the new entries of all documents concerned. Nothing about documents is kept in memory, so
 //! nothing there can run ahead of what is stored.
 
-mod catalog;
-mod chunks;
-mod compaction;
-mod deletion;
-mod inbox;
-mod recovery;
+pub(crate) mod catalog;
+pub(crate) mod chunks;
+pub(crate) mod compaction;
+pub(crate) mod deletion;
+pub(crate) mod inbox;
+pub(crate) mod recovery;
 mod salvage;
-mod tombstone;
+pub(crate) mod tombstone;
 mod verify;
 mod whole;
 
@@ -352,12 +352,12 @@ fn decoded(doc: &DocId, key: &[u8], record: Bytes) -> Result<CatalogEntry, Store
     CatalogEntry::decode(key, record).map_err(|fault| damaged(doc, "the catalog entry", key, fault))
 }
 
-fn damaged(doc: &DocId, what: &'static str, key: &[u8], fault: Fault) -> StoreError {
+pub(crate) fn damaged(doc: &DocId, what: &'static str, key: &[u8], fault: Fault) -> StoreError {
     StoreError::Damaged { doc: doc.clone(), what: Damage { place: Place { what, key: key.into() }, fault } }
 }
 
 impl CatalogEntry {
-    fn info(&self, doc: &DocId) -> DocumentInfo {
+    pub(crate) fn info(&self, doc: &DocId) -> DocumentInfo {
         DocumentInfo {
             doc: doc.clone(),
             epoch: self.epoch,
@@ -370,7 +370,7 @@ impl CatalogEntry {
     }
 
     /// A document before its first update.
-    fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         Self { number, epoch: Epoch::FIRST, seq: Seq(0), log_bytes: 0, snapshot: None }
     }
 }

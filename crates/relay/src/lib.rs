@@ -15,6 +15,7 @@ pub mod gossip;
 pub mod memory;
 pub mod message;
 pub mod outgoing;
+pub mod redis;
 pub mod relay;
 
 pub use cursor::Cursor;
@@ -25,4 +26,5 @@ pub use memory::{MemoryNetwork, MemoryRelay};
 pub use message::Message;
 pub use outgoing::Outgoing;
 pub use quire_sync_protocol::PresenceEntry;
+pub use redis::{RedisConfig, RedisRelay};
 pub use relay::{Event, NodeId, Peers, Relay, State, Topic};

@@ -3,7 +3,7 @@
 //! Each of [`frames()`], [`hocuspocus()`], [`ysweet()`], [`items()`], [`updates()`], [`awareness()`], [`room()`], [`records()`] and [`envelope()`] takes bytes, makes of them what a peer or a
 //! device could have handed in, and panics where a law is broken. The fuzz targets in `fuzz/` are shells over them; the
 //! tests of this crate replay what the fuzzer has found worth keeping, in `corpus/`. [`vectors`] gives the recorded
-//! updates and frames of `tests/vectors`.
+//! updates and frames of `tests/vectors`; [`redis`] starts real servers.
 //!
 //! **An id has one content** only if clients are honest. Bytes made up may say two things of one id; the first that comes
 //! then wins, and what depends on the order of arrival is compared by ids only.
@@ -22,7 +22,10 @@ mod envelopes;
 mod frames;
 pub mod ids;
 pub mod pieces;
+#[cfg(unix)]
+pub mod postgres;
 mod records;
+pub mod redis;
 mod room;
 mod updates;
 pub mod vectors;

@@ -9,26 +9,26 @@ use crate::store::{Epoch, Seq};
 
 /// What the catalog holds about one document. What is not mentioned in it does not count as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CatalogEntry {
+pub(crate) struct CatalogEntry {
     /// Stands for the document in the keys of log and snapshots, for as long as it exists.
-    pub(super) number: u64,
-    pub(super) epoch: Epoch,
+    pub(crate) number: u64,
+    pub(crate) epoch: Epoch,
     /// The last update stored.
-    pub(super) seq: Seq,
+    pub(crate) seq: Seq,
     /// The size of the updates in the log, that is of those after the snapshot.
-    pub(super) log_bytes: u64,
-    pub(super) snapshot: Option<SnapshotEntry>,
+    pub(crate) log_bytes: u64,
+    pub(crate) snapshot: Option<SnapshotEntry>,
 }
 
 /// Which of the document's snapshots counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SnapshotEntry {
+pub(crate) struct SnapshotEntry {
     /// Tells it from those before and from an unfinished next one. Starts with 1.
-    pub(super) generation: u64,
+    pub(crate) generation: u64,
     /// The last update in it.
-    pub(super) seq: Seq,
+    pub(crate) seq: Seq,
     /// Its size.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The form on the device. Fields are only ever added with a new format.
@@ -50,12 +50,12 @@ struct EncodedSnapshot {
 
 impl CatalogEntry {
     /// The last update that needs no log: that of the snapshot, or 0.
-    pub(super) fn snapshot_seq(&self) -> Seq {
+    pub(crate) fn snapshot_seq(&self) -> Seq {
         self.snapshot.map_or(Seq(0), |snapshot| snapshot.seq)
     }
 
     /// The record for this key.
-    pub(super) fn encode(&self, key: &[u8]) -> Bytes {
+    pub(crate) fn encode(&self, key: &[u8]) -> Bytes {
         let encoded = Encoded {
             number: self.number,
             epoch: self.epoch.0,
@@ -73,7 +73,7 @@ impl CatalogEntry {
     }
 
     /// Takes the entry out of the record that was found under this key.
-    pub(super) fn decode(key: &[u8], record: Bytes) -> Result<Self, Fault> {
+    pub(crate) fn decode(key: &[u8], record: Bytes) -> Result<Self, Fault> {
         let (_, payload) = record::open([Kind::Catalog], key, record)?;
         let (entry, rest) = postcard::take_from_bytes::<Encoded>(&payload).map_err(|_| Fault::Content)?;
         // The largest numbers are never reached, and have no successors.

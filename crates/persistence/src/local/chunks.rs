@@ -10,7 +10,7 @@ use crate::record::{self, Kind};
 
 /// What is cut into chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Payload {
+pub(crate) enum Payload {
     Update,
     Snapshot,
     Tombstone,
@@ -28,20 +28,20 @@ impl Payload {
 }
 
 /// A payload that is to be written in chunks.
-pub(super) struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     payload: Payload,
     bytes: &'a [u8],
     chunk_bytes: usize,
 }
 
 /// Plans to write a payload in chunks of at most this size.
-pub(super) fn cut(payload: Payload, bytes: &[u8], chunk_bytes: usize) -> Cut<'_> {
+pub(crate) fn cut(payload: Payload, bytes: &[u8], chunk_bytes: usize) -> Cut<'_> {
     Cut { payload, bytes, chunk_bytes: chunk_bytes.max(1) }
 }
 
 impl Cut<'_> {
     /// The records, each with its key, which is asked for by the number of the chunk.
-    pub(super) fn records(&self, key: impl Fn(u32) -> Bytes) -> impl Iterator<Item = (Bytes, Bytes)> {
+    pub(crate) fn records(&self, key: impl Fn(u32) -> Bytes) -> impl Iterator<Item = (Bytes, Bytes)> {
         let [part, last] = self.payload.kinds();
         let mut rest = Some(self.bytes);
         (0..).map_while(move |number| {
@@ -62,25 +62,25 @@ impl Cut<'_> {
 
 /// Puts a payload together again.
 #[derive(Debug)]
-pub(super) struct Joined {
+pub(crate) struct Joined {
     payload: Payload,
     /// The chunks so far.
     chunks: Vec<Bytes>,
 }
 
 impl Joined {
-    pub(super) fn new(payload: Payload) -> Self {
+    pub(crate) fn new(payload: Payload) -> Self {
         Self { payload, chunks: Vec::new() }
     }
 
     /// The number of the chunk that comes next.
-    pub(super) fn next(&self) -> u32 {
+    pub(crate) fn next(&self) -> u32 {
         // Chunks are numbered by 32 bits, so there are never more.
         u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
     }
 
     /// Adds the next chunk. With the last one the payload is complete, and the next chunk is the first of another.
-    pub(super) fn add(&mut self, key: &[u8], record: Bytes) -> Result<Option<Bytes>, Fault> {
+    pub(crate) fn add(&mut self, key: &[u8], record: Bytes) -> Result<Option<Bytes>, Fault> {
         let [part, last] = self.payload.kinds();
         let (kind, chunk) = record::open([part, last], key, record)?;
         self.chunks.push(chunk);

@@ -158,7 +158,11 @@ impl<E: Engine> LocalStore<E> {
 
 /// The snapshot that these contents make, and the keys of the log that it covers. Returns only what gives back the same
 /// document; the contents are gone by then.
-fn encoded(doc: &DocId, entry: &CatalogEntry, contents: Contents) -> Result<(Bytes, Vec<Bytes>), StoreError> {
+pub(crate) fn encoded(
+    doc: &DocId,
+    entry: &CatalogEntry,
+    contents: Contents,
+) -> Result<(Bytes, Vec<Bytes>), StoreError> {
     let Contents { snapshot, updates, update_keys } = contents;
     let first = entry.snapshot_seq().0;
     let all = snapshot.into_iter().map(|bytes| (first, bytes)).chain((first + 1..).zip(updates));

@@ -22,7 +22,7 @@ use crate::record::{self, Kind};
 use crate::store::{Created, Epoch, Swept};
 
 /// How long a tombstone stands at least.
-pub(super) const TOMBSTONE_STAYS: Duration = Duration::from_hours(30 * 24);
+pub(crate) const TOMBSTONE_STAYS: Duration = Duration::from_hours(30 * 24);
 
 /// Keys of a dead document that are deleted in one batch.
 const BATCH_KEYS: usize = 1024;
@@ -193,7 +193,7 @@ impl<E: Engine> LocalStore<E> {
 }
 
 /// For each client in these updates, and in what is known, the clock behind the last it wrote. What is no update tells nothing.
-fn reached(known: impl Iterator<Item = (ClientId, Clock)>, updates: &[Bytes]) -> StateVector {
+pub(crate) fn reached(known: impl Iterator<Item = (ClientId, Clock)>, updates: &[Bytes]) -> StateVector {
     let mut clients: BTreeMap<ClientId, Clock> = known.collect();
     for update in updates.iter().filter_map(|update| Update::parse(update.clone()).ok()) {
         update.for_each_struct(|client, clock, next| {

@@ -15,28 +15,28 @@ use crate::record::{self, Kind};
 
 /// The state of an inbox on the device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct State {
-    tag: u32,
-    last: u64,
-    evicted: u64,
+pub(crate) struct State {
+    pub(crate) tag: u32,
+    pub(crate) last: u64,
+    pub(crate) evicted: u64,
     /// All up to this number are read.
-    read_up_to: u64,
+    pub(crate) read_up_to: u64,
     /// How many notifications are in it.
-    count: u64,
+    pub(crate) count: u64,
 }
 
 /// A notification on the device, in front of its body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Head {
-    posted: u64,
-    expires: u64,
-    is_read: bool,
-    key: Option<String>,
+pub(crate) struct Head {
+    pub(crate) posted: u64,
+    pub(crate) expires: u64,
+    pub(crate) is_read: bool,
+    pub(crate) key: Option<String>,
 }
 
-const STATE: &str = "the state of an inbox";
-const NOTIFICATION: &str = "a notification";
-const KEY: &str = "the key of a notification";
+pub(crate) const STATE: &str = "the state of an inbox";
+pub(crate) const NOTIFICATION: &str = "a notification";
+pub(crate) const KEY: &str = "the key of a notification";
 
 /// Notifications that are looked at together.
 const PAGE: u64 = 256;
@@ -46,8 +46,7 @@ impl<E: Engine> Inboxes for LocalStore<E> {
         debug_assert!(posting.body.len() <= BODY_BYTES, "checked by who takes it in");
         debug_assert!(posting.key.as_ref().is_none_or(|key| key.len() <= KEY_BYTES), "checked as well");
         let _turn = self.inbox_turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = State { tag, last: 0, evicted: 0, read_up_to: 0, count: 0 };
-        let mut state = self.inbox_state(user)?.unwrap_or(new);
+        let mut state = self.inbox_state(user)?.unwrap_or_else(|| State::new(tag));
         let mut batch = Batch::new();
         if let Some(key) = &posting.key {
             if let Some(number) = self.number_of_key(user, key)? {
@@ -149,7 +148,27 @@ impl<E: Engine> Inboxes for LocalStore<E> {
 }
 
 impl State {
-    fn inbox(&self) -> Inbox {
+    /// Of an inbox to which nothing was posted yet.
+    pub(crate) fn new(tag: u32) -> Self {
+        Self { tag, last: 0, evicted: 0, read_up_to: 0, count: 0 }
+    }
+
+    pub(crate) fn encode(&self, key: &[u8]) -> Bytes {
+        sealed(Kind::InboxState, key, self, b"")
+    }
+
+    pub(crate) fn decode(user: &UserId, key: &[u8], record: Bytes) -> Result<Self, StoreError> {
+        let state = opened::<Self>(Kind::InboxState, key, record).and_then(|(state, rest)| {
+            let is_sound = rest.is_empty() && state.evicted <= state.last && state.last < u64::MAX;
+            if is_sound { Ok(state) } else { Err(Fault::Content) }
+        });
+        state.map_err(|fault| StoreError::DamagedInbox {
+            user: user.clone(),
+            what: Damage { place: Place { what: STATE, key: key.into() }, fault },
+        })
+    }
+
+    pub(crate) fn inbox(&self) -> Inbox {
         let Self { tag, last, evicted, read_up_to, .. } = *self;
         Inbox { tag, last, evicted, read_up_to }
     }
@@ -159,14 +178,7 @@ impl<E: Engine> LocalStore<E> {
     fn inbox_state(&self, user: &UserId) -> Result<Option<State>, StoreError> {
         let key = keys::inbox_state(user);
         let Some(value) = self.engine.value(&key)? else { return Ok(None) };
-        let state = opened::<State>(Kind::InboxState, &key, value).and_then(|(state, rest)| {
-            let is_sound = rest.is_empty() && state.evicted <= state.last && state.last < u64::MAX;
-            if is_sound { Ok(state) } else { Err(Fault::Content) }
-        });
-        state.map(Some).map_err(|fault| StoreError::DamagedInbox {
-            user: user.clone(),
-            what: Damage { place: Place { what: STATE, key: (*key).into() }, fault },
-        })
+        State::decode(user, &key, value).map(Some)
     }
 
     /// The notification of this key, if there is one.
@@ -267,11 +279,11 @@ impl<E: Engine> LocalStore<E> {
 }
 
 /// A notification; `None`, with a line in the log, if it is damaged: that costs this one.
-fn sound(key: &[u8], value: Bytes) -> Option<(u64, Head, Bytes)> {
+pub(crate) fn sound(key: &[u8], value: Bytes) -> Option<(u64, Head, Bytes)> {
     notification(key, value).inspect_err(|fault| log(NOTIFICATION, key, *fault)).ok()
 }
 
-fn notification(key: &[u8], value: Bytes) -> Result<(u64, Head, Bytes), Fault> {
+pub(crate) fn notification(key: &[u8], value: Bytes) -> Result<(u64, Head, Bytes), Fault> {
     let number = keys::inbox_place(key).and_then(|(_, place)| place.number()).ok_or(Fault::Unexpected)?;
     let (head, body) = opened::<Head>(Kind::Notification, key, value)?;
     Ok((number, head, body))
@@ -284,7 +296,7 @@ fn put(user: &UserId, number: u64, head: &Head, body: &[u8], batch: &mut Batch) 
 
 fn put_state(user: &UserId, state: &State, batch: &mut Batch) {
     let key = keys::inbox_state(user);
-    batch.put(key.clone(), sealed(Kind::InboxState, &key, state, b""));
+    batch.put(key.clone(), state.encode(&key));
 }
 
 fn forget_key(user: &UserId, head: &Head, batch: &mut Batch) {
@@ -293,7 +305,7 @@ fn forget_key(user: &UserId, head: &Head, batch: &mut Batch) {
     }
 }
 
-fn sealed(kind: Kind, key: &[u8], head: &impl Serialize, rest: &[u8]) -> Bytes {
+pub(crate) fn sealed(kind: Kind, key: &[u8], head: &impl Serialize, rest: &[u8]) -> Bytes {
     #[expect(clippy::expect_used, reason = "postcard fails on maps and sequences of unknown length only")]
     let mut payload = postcard::to_stdvec(head).expect("integers and strings have an encoding");
     payload.extend_from_slice(rest);
@@ -301,14 +313,18 @@ fn sealed(kind: Kind, key: &[u8], head: &impl Serialize, rest: &[u8]) -> Bytes {
 }
 
 /// The structure that a record begins with, and the rest.
-fn opened<T: for<'a> Deserialize<'a>>(kind: Kind, key: &[u8], value: Bytes) -> Result<(T, Bytes), Fault> {
+pub(crate) fn opened<T: for<'a> Deserialize<'a>>(
+    kind: Kind,
+    key: &[u8],
+    value: Bytes,
+) -> Result<(T, Bytes), Fault> {
     let (_, payload) = record::open([kind], key, value)?;
     let (head, rest) = postcard::take_from_bytes::<T>(&payload).map_err(|_| Fault::Content)?;
     let rest = payload.slice(payload.len() - rest.len()..);
     Ok((head, rest))
 }
 
-fn log(what: &'static str, key: &[u8], fault: Fault) {
+pub(crate) fn log(what: &'static str, key: &[u8], fault: Fault) {
     let damage = Damage { place: Place { what, key: key.into() }, fault };
     tracing::error!(%damage, "an inbox is damaged in one place, and goes on without it");
 }

@@ -11,17 +11,17 @@ use crate::error::{Fault, StoreError};
 use crate::keys;
 use crate::store::Seq;
 
-const UPDATE: &str = "an update";
-const SNAPSHOT: &str = "the snapshot";
+pub(crate) const UPDATE: &str = "an update";
+pub(crate) const SNAPSHOT: &str = "the snapshot";
 
 /// What a catalog entry speaks of, or the end of it.
 #[derive(Debug)]
-pub(super) struct Contents {
-    pub(super) snapshot: Option<Bytes>,
+pub(crate) struct Contents {
+    pub(crate) snapshot: Option<Bytes>,
     /// The updates after it, or after what is known.
-    pub(super) updates: Vec<Bytes>,
+    pub(crate) updates: Vec<Bytes>,
     /// The keys of those updates.
-    pub(super) update_keys: Vec<Bytes>,
+    pub(crate) update_keys: Vec<Bytes>,
 }
 
 impl<E: Engine> LocalStore<E> {

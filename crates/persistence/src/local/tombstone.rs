@@ -11,20 +11,20 @@ use crate::error::{Fault, StoreError};
 use crate::keys;
 use crate::store::Epoch;
 
-const TOMBSTONE: &str = "the tombstone";
+pub(crate) const TOMBSTONE: &str = "the tombstone";
 
 /// Says that a document was deleted, once or several times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tombstone {
+pub(crate) struct Tombstone {
     /// The number of the document that was deleted last, as long as it may have bytes. Nobody else is given it before, since
     /// its name record stays as long.
-    pub(super) number: Option<u64>,
+    pub(crate) number: Option<u64>,
     /// The last epoch that is dead.
-    pub(super) epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// When it died, in seconds since 1970.
-    pub(super) deleted: u64,
+    pub(crate) deleted: u64,
     /// For each client that wrote in a dead epoch, the clock behind the last it wrote.
-    pub(super) clients: StateVector,
+    pub(crate) clients: StateVector,
 }
 
 /// What stands before the state vector on the device.
@@ -36,7 +36,7 @@ struct Encoded {
 }
 
 impl Tombstone {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let head = Encoded { number: self.number, epoch: self.epoch.0, deleted: self.deleted };
         #[expect(clippy::expect_used, reason = "postcard fails on maps and sequences of unknown length only")]
         let mut payload = postcard::to_stdvec(&head).expect("integers have an encoding");
@@ -44,7 +44,7 @@ impl Tombstone {
         payload
     }
 
-    fn decode(payload: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, Fault> {
         let (head, rest) = postcard::take_from_bytes::<Encoded>(payload).map_err(|_| Fault::Content)?;
         let clients = StateVector::decode(rest).map_err(|_| Fault::Content)?;
         // The largest epoch has no successor; and nothing may follow the state vector.
@@ -57,7 +57,7 @@ impl Tombstone {
 
 impl<E: Engine> LocalStore<E> {
     /// The tombstone of this name, whether there is a living document of the name or not.
-    pub(super) fn tombstone(&self, doc: &DocId) -> Result<Option<Tombstone>, StoreError> {
+    pub(crate) fn tombstone(&self, doc: &DocId) -> Result<Option<Tombstone>, StoreError> {
         let mut joined = Joined::new(Payload::Tombstone);
         let mut whole: Option<Bytes> = None;
         for found in engine::entries(&self.engine, keys::tombstone_range(doc)) {
@@ -80,7 +80,7 @@ impl<E: Engine> LocalStore<E> {
     }
 
     /// Puts a tombstone in the place of whatever stands under its keys.
-    pub(super) fn put_tombstone(
+    pub(crate) fn put_tombstone(
         &self,
         doc: &DocId,
         tombstone: &Tombstone,
@@ -96,7 +96,7 @@ impl<E: Engine> LocalStore<E> {
     }
 
     /// Deletes whatever stands under the keys of a tombstone.
-    pub(super) fn delete_tombstone(&self, doc: &DocId, batch: &mut Batch) -> Result<(), StoreError> {
+    pub(crate) fn delete_tombstone(&self, doc: &DocId, batch: &mut Batch) -> Result<(), StoreError> {
         for key in self.engine.keys(&keys::tombstone_range(doc), usize::MAX)? {
             batch.delete(key);
         }

@@ -5,9 +5,9 @@ use std::thread;
 
 use bytes::Bytes;
 use quire_persistence::engine::{Batch, Engine, KeyRange};
-use quire_persistence::{Compacted, DocumentStore, LocalStore, Seq, StoreError};
+use quire_persistence::{Compacted, DocumentStore, Seq, StoreError};
 
-use crate::homes::Home;
+use crate::homes::{Home, Place};
 use crate::updates::{CHAIN, HISTORIES, append, append_each, bytes, doc, replica, typed, united};
 
 /// All keys of log and snapshots.
@@ -15,8 +15,8 @@ fn content_keys(engine: &impl Engine) -> Vec<Bytes> {
     engine.keys(&KeyRange { from: vec![1, 3], to: vec![1, 5] }, usize::MAX).unwrap()
 }
 
-pub(crate) fn a_compacted_document_equals_its_updates(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_compacted_document_equals_its_updates(home: &impl Place) {
+    let store = home.open();
     for (number, history) in HISTORIES.iter().enumerate() {
         let name = format!("history-{number}");
         let updates: Vec<Bytes> = history.iter().map(|update| bytes(update)).collect();
@@ -37,7 +37,7 @@ pub(crate) fn a_compacted_document_equals_its_updates(home: &impl Home) {
     }
     drop(store);
 
-    let store = home.store();
+    let store = home.open();
     for (number, history) in HISTORIES.iter().enumerate() {
         let name = format!("history-{number}");
         let stored = store.load(&doc(&name)).unwrap().unwrap();
@@ -46,8 +46,8 @@ pub(crate) fn a_compacted_document_equals_its_updates(home: &impl Home) {
     }
 }
 
-pub(crate) fn gaps_survive_compaction(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn gaps_survive_compaction(home: &impl Place) {
+    let store = home.open();
     let whole = united(&CHAIN.map(bytes));
     for (number, order) in [[4, 3, 2, 1, 0], [2, 0, 1, 3, 4], [3, 4, 0, 2, 1]].into_iter().enumerate() {
         let name = format!("order-{number}");
@@ -100,10 +100,10 @@ pub(crate) fn only_what_the_catalog_speaks_of_stays(home: &impl Home) {
     assert_eq!(store.load(&doc("other")).unwrap().unwrap().updates, [typed(9, 0, "other")]);
 }
 
-pub(crate) fn a_large_snapshot_comes_back(home: &impl Home) {
+pub(crate) fn a_large_snapshot_comes_back(home: &impl Place) {
     // Several batches of chunks, and several pages when it is read.
     const PIECE: usize = 1_000_000;
-    let store = home.store();
+    let store = home.open();
     let text = "0123456789".repeat(PIECE / 10);
     let updates: Vec<Bytes> = (0..9).map(|number| typed(1, (number * PIECE) as u64, &text)).collect();
     append_each(&store, "large", &updates);
@@ -111,28 +111,27 @@ pub(crate) fn a_large_snapshot_comes_back(home: &impl Home) {
     assert!(compacted.bytes_after >= 9 * PIECE as u64);
     drop(store);
 
-    let stored = home.store().load(&doc("large")).unwrap().unwrap();
+    let stored = home.open().load(&doc("large")).unwrap().unwrap();
     assert_eq!(stored.snapshot.as_ref().unwrap().len() as u64, compacted.bytes_after);
     assert!(replica(&stored) == united(&updates));
 }
 
-pub(crate) fn what_is_no_update_stops_compaction_only(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn what_is_no_update_stops_compaction_only(home: &impl Place) {
+    let store = home.open();
     append_each(&store, "a", &[typed(1, 0, "x"), Bytes::from_static(b"\xff\xff"), typed(1, 1, "y")]);
-    let before = content_keys(store.engine());
+    let before = (home.content_records(&store), store.load(&doc("a")).unwrap());
     let error = store.compact(&doc("a")).unwrap_err();
     assert!(
         matches!(&error, StoreError::NotAnUpdate { doc: d, seq: Seq(2), .. } if *d == doc("a")),
         "{error}"
     );
-    assert_eq!(content_keys(store.engine()), before);
-    assert_eq!(store.load(&doc("a")).unwrap().unwrap().updates.len(), 3);
+    assert_eq!((home.content_records(&store), store.load(&doc("a")).unwrap()), before);
     assert_eq!(append_each(&store, "a", &[typed(1, 2, "z")]), Seq(4));
 }
 
-pub(crate) fn appends_and_loads_go_on_meanwhile(home: &impl Home) {
+pub(crate) fn appends_and_loads_go_on_meanwhile(home: &impl Place) {
     const APPENDS: u64 = 150;
-    let store = home.store();
+    let store = home.open();
     append_each(&store, "a", &[typed(1, 0, "x")]);
     let done = AtomicBool::new(false);
     let compactions = thread::scope(|scope| {
@@ -166,7 +165,7 @@ pub(crate) fn appends_and_loads_go_on_meanwhile(home: &impl Home) {
     assert_eq!(expect_prefix(&store, Seq(0)), Seq(APPENDS));
     drop(store);
 
-    let store = home.store();
+    let store = home.open();
     assert_eq!(expect_prefix(&store, Seq(0)), Seq(APPENDS));
     let info = store.info(&doc("a")).unwrap().unwrap();
     let stored = store.load(&doc("a")).unwrap().unwrap();
@@ -176,7 +175,7 @@ pub(crate) fn appends_and_loads_go_on_meanwhile(home: &impl Home) {
 }
 
 /// The document consists of exactly its first updates, at least as many as before; says how many.
-fn expect_prefix(store: &LocalStore<impl Engine>, before: Seq) -> Seq {
+fn expect_prefix(store: &impl DocumentStore, before: Seq) -> Seq {
     let stored = store.load(&doc("a")).unwrap().unwrap();
     assert!(stored.seq >= before);
     let updates: Vec<Bytes> = (0..stored.seq.0).map(|clock| typed(1, clock, "x")).collect();

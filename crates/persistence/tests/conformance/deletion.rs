@@ -9,7 +9,7 @@ use quire_persistence::engines::{FaultyEngine, MemoryEngine};
 use quire_persistence::{Append, Created, DocumentStore, Epoch, LocalStore, Seq, StoreError, Swept};
 use quire_sync_protocol::{ClientId, StateVector};
 
-use crate::homes::Home;
+use crate::homes::{Home, Place};
 use crate::updates::{CHAIN, append, append_each, bytes, doc, typed};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -35,9 +35,9 @@ fn is_deleted<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Deleted { doc: named }) if *named == doc("a"))
 }
 
-pub(crate) fn a_deleted_document_leaves_a_tombstone_and_nothing_else(home: &impl Home) {
-    let store = home.store();
-    let chunk = store.engine().chunk_bytes();
+pub(crate) fn a_deleted_document_leaves_a_tombstone_and_nothing_else<P: Place>(home: &P) {
+    let store = home.open();
+    let chunk = P::chunk_bytes(&store);
     append_each(&store, "a", &CHAIN.map(bytes));
     store.compact(&doc("a")).unwrap();
     append_each(&store, "a", &[typed(9, 0, &"x".repeat(2 * chunk)), "no update".into()]);
@@ -49,14 +49,14 @@ pub(crate) fn a_deleted_document_leaves_a_tombstone_and_nothing_else(home: &impl
     assert!(is_deleted(&store.append(&[append("a", "late")])));
     assert!(is_deleted(&store.delete(&doc("a"), now())));
     // The name and the one update of `b`.
-    assert_eq!(content_keys(store.engine()), 2);
+    assert_eq!(home.content_records(&store), 2);
     assert_eq!(store.load(&doc("b")).unwrap().unwrap().updates, ["b"]);
     drop(store);
-    assert!(is_deleted(&home.store().load(&doc("a"))));
+    assert!(is_deleted(&home.open().load(&doc("a"))));
 }
 
-pub(crate) fn a_document_made_anew_knows_who_wrote_in_the_dead_one(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_document_made_anew_knows_who_wrote_in_the_dead_one(home: &impl Place) {
+    let store = home.open();
     append_each(&store, "a", &CHAIN.map(bytes));
     assert_eq!(store.create(&doc("a")).unwrap(), Created { epoch: Epoch(1), is_new: false });
     store.delete(&doc("a"), now()).unwrap();
@@ -76,8 +76,8 @@ pub(crate) fn a_document_made_anew_knows_who_wrote_in_the_dead_one(home: &impl H
     assert_eq!(store.load(&doc("a")).unwrap().unwrap().dead, clients(&[(1, 3), (2, 1), (3, 5)]));
 }
 
-pub(crate) fn a_number_that_is_given_again_is_nobody_elses(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_number_that_is_given_again_is_nobody_elses(home: &impl Place) {
+    let store = home.open();
     append_each(&store, "a", &["a".into()]);
     store.delete(&doc("a"), now()).unwrap();
     // It gets the number that `a` had.
@@ -86,21 +86,21 @@ pub(crate) fn a_number_that_is_given_again_is_nobody_elses(home: &impl Home) {
     store.delete(&doc("a"), now()).unwrap();
     store.sweep(now() + 31 * DAY).unwrap();
     assert_eq!(store.load(&doc("b")).unwrap().unwrap().updates, ["b"]);
-    assert_eq!(content_keys(store.engine()), 2);
+    assert_eq!(home.content_records(&store), 2);
 }
 
-pub(crate) fn what_is_not_there_cannot_be_deleted(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn what_is_not_there_cannot_be_deleted(home: &impl Place) {
+    let store = home.open();
     let error = store.delete(&doc("a"), now()).unwrap_err();
     assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
-    assert!(keys(store.engine(), 7).is_empty());
+    assert!(store.inspect().graves(None, 1).unwrap().is_empty());
     assert_eq!(store.create(&doc("a")).unwrap(), Created { epoch: Epoch::FIRST, is_new: true });
     assert_eq!(store.load(&doc("a")).unwrap().unwrap().seq, Seq(0));
     assert_eq!(store.append(&[append("a", "1")]).unwrap(), [Seq(1)]);
 }
 
-pub(crate) fn a_tombstone_stands_for_thirty_days(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_tombstone_stands_for_thirty_days(home: &impl Place) {
+    let store = home.open();
     append_each(&store, "a", &CHAIN.map(bytes));
     append_each(&store, "b", &["1".into()]);
     store.delete(&doc("a"), now()).unwrap();

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use quire_persistence::{Append, DocumentInfo, DocumentStore, Epoch, Seq, StoreError, Stored};
 use quire_sync_protocol::StateVector;
 
-use crate::homes::Home;
+use crate::homes::Place;
 use crate::updates::{append, doc};
 
-pub(crate) fn an_unknown_document(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn an_unknown_document(home: &impl Place) {
+    let store = home.open();
     assert_eq!(store.load(&doc("a")).unwrap(), None);
     assert_eq!(store.info(&doc("a")).unwrap(), None);
     assert!(store.list(None, 10).unwrap().is_empty());
@@ -19,8 +19,8 @@ pub(crate) fn an_unknown_document(home: &impl Home) {
     store.flush().unwrap();
 }
 
-pub(crate) fn updates_come_back_in_order(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn updates_come_back_in_order(home: &impl Place) {
+    let store = home.open();
     assert_eq!(store.append(&[append("a", "1")]).unwrap(), [Seq(1)]);
     assert_eq!(store.append(&[append("a", "2"), append("a", "3")]).unwrap(), [Seq(2), Seq(3)]);
     // The same bytes twice are two updates.
@@ -31,19 +31,19 @@ pub(crate) fn updates_come_back_in_order(home: &impl Home) {
     assert_eq!(store.load(&doc("a")).unwrap(), expected);
     drop(store);
 
-    let store = home.store();
+    let store = home.open();
     assert_eq!(store.load(&doc("a")).unwrap(), expected);
     assert_eq!(store.append(&[append("a", "5")]).unwrap(), [Seq(5)]);
 }
 
-pub(crate) fn one_batch_for_many_documents(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn one_batch_for_many_documents(home: &impl Place) {
+    let store = home.open();
     store.append(&[append("b", "b1")]).unwrap();
     let batch = [append("c", "c1"), append("b", "b2"), append("a", "a1"), append("c", "c2")];
     assert_eq!(store.append(&batch).unwrap(), [Seq(1), Seq(2), Seq(1), Seq(2)]);
     drop(store);
 
-    let store = home.store();
+    let store = home.open();
     for (name, updates) in [("a", vec!["a1"]), ("b", vec!["b1", "b2"]), ("c", vec!["c1", "c2"])] {
         let stored = store.load(&doc(name)).unwrap().unwrap();
         assert_eq!(stored.updates, updates, "{name}");
@@ -60,9 +60,9 @@ pub(crate) fn one_batch_for_many_documents(home: &impl Home) {
     }
 }
 
-pub(crate) fn payloads_of_all_sizes(home: &impl Home) {
-    let store = home.store();
-    let chunk = quire_persistence::engine::Engine::chunk_bytes(store.engine());
+pub(crate) fn payloads_of_all_sizes<P: Place>(home: &P) {
+    let store = home.open();
+    let chunk = P::chunk_bytes(&store);
     let sizes = [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 1_000_000, 20_000_000, 0];
     // No two chunks are equal, so that none can stand for another.
     let payload = |size: usize| -> Bytes { (0_u32..).flat_map(u32::to_be_bytes).take(size).collect() };
@@ -70,25 +70,25 @@ pub(crate) fn payloads_of_all_sizes(home: &impl Home) {
     store.append(&batch).unwrap();
     drop(store);
 
-    let stored = home.store().load(&doc("sizes")).unwrap().unwrap();
+    let stored = home.open().load(&doc("sizes")).unwrap().unwrap();
     assert_eq!(stored.updates.len(), sizes.len());
     for (update, size) in stored.updates.iter().zip(sizes) {
         assert!(*update == payload(size), "{size} bytes came back as {}", update.len());
     }
 }
 
-pub(crate) fn names_are_literal(home: &impl Home) {
+pub(crate) fn names_are_literal(home: &impl Place) {
     let long = "\u{2602}".repeat(85);
     assert_eq!(long.len(), 255);
     let names =
         ["a", "a/", "a/b", "a//b", "/", ".", "..", "%61", "A", "\u{e9}", "e\u{301}", "\u{10ffff}", &long];
-    let store = home.store();
+    let store = home.open();
     for name in names {
         store.append(&[append(name, name.to_owned())]).unwrap();
     }
     drop(store);
 
-    let store = home.store();
+    let store = home.open();
     for name in names {
         assert_eq!(store.load(&doc(name)).unwrap().unwrap().updates, [name], "{name}");
     }
@@ -98,8 +98,8 @@ pub(crate) fn names_are_literal(home: &impl Home) {
     assert_eq!(listed.iter().map(|listed| listed.doc.as_str()).collect::<Vec<_>>(), sorted);
 }
 
-pub(crate) fn listing_goes_page_by_page(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn listing_goes_page_by_page(home: &impl Place) {
+    let store = home.open();
     let batch: Vec<Append> = (0..25).map(|number| append(&format!("doc-{number:02}"), "x")).collect();
     store.append(&batch).unwrap();
     assert!(store.list(None, 0).unwrap().is_empty());
@@ -122,8 +122,8 @@ pub(crate) fn listing_goes_page_by_page(home: &impl Home) {
     assert_eq!(store.list(Some(&doc("doc-1")), 1).unwrap()[0].doc, doc("doc-10"));
 }
 
-pub(crate) fn an_update_for_another_epoch_is_refused(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn an_update_for_another_epoch_is_refused(home: &impl Place) {
+    let store = home.open();
     store.append(&[append("a", "1")]).unwrap();
     for name in ["a", "new"] {
         let stale = Append { epoch: Epoch(2), ..append(name, "2") };
@@ -141,10 +141,10 @@ pub(crate) fn an_update_for_another_epoch_is_refused(home: &impl Home) {
     assert_eq!(store.load(&doc("a")).unwrap().unwrap().updates, ["1"]);
 }
 
-pub(crate) fn parallel_appends_give_every_seq_once(home: &impl Home) {
+pub(crate) fn parallel_appends_give_every_seq_once(home: &impl Place) {
     const THREADS: u64 = 4;
     const EACH: u64 = 25;
-    let store = home.store();
+    let store = home.open();
     let mut seqs: Vec<Seq> = thread::scope(|scope| {
         let write = |thread: u64| {
             let store = &store;
@@ -167,7 +167,7 @@ pub(crate) fn parallel_appends_give_every_seq_once(home: &impl Home) {
     assert_eq!(seqs, (1..=THREADS * EACH).map(Seq).collect::<Vec<_>>());
     drop(store);
 
-    let mut updates = home.store().load(&doc("shared")).unwrap().unwrap().updates;
+    let mut updates = home.open().load(&doc("shared")).unwrap().unwrap().updates;
     updates.sort_unstable();
     updates.dedup();
     assert_eq!(updates.len() as u64, THREADS * EACH);

@@ -2,13 +2,92 @@
 
 use std::path::Path;
 
-use quire_persistence::engine::Engine;
+use quire_persistence::engine::{Engine, KeyRange};
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan};
 use quire_persistence::engines::{FaultyEngine, MemoryEngine, RedbEngine, SledEngine};
-use quire_persistence::{LocalStore, OpenError};
+use quire_persistence::{DocumentStore, Inboxes, LocalStore, OpenError, PostgresStore, PostgresUrl, Use};
+use quire_testkit::postgres::Database;
 use tempfile::TempDir;
 
-/// A place for one store.
+/// A place for one store, whatever it is built on.
+pub(crate) trait Place: Default {
+    type Store: DocumentStore + Inboxes;
+
+    /// Opens the store; at most one at a time.
+    fn open(&self) -> Self::Store;
+
+    /// The size of what payloads are cut into.
+    fn chunk_bytes(store: &Self::Store) -> usize;
+
+    /// How many records there are of names, logs and snapshots.
+    fn content_records(&self, store: &Self::Store) -> usize;
+
+    /// How many records there are of inboxes.
+    fn inbox_records(&self, store: &Self::Store) -> usize;
+}
+
+impl<H: Home> Place for H {
+    type Store = LocalStore<H::Engine>;
+
+    fn open(&self) -> Self::Store {
+        self.store()
+    }
+
+    fn chunk_bytes(store: &Self::Store) -> usize {
+        store.engine().chunk_bytes()
+    }
+
+    fn content_records(&self, store: &Self::Store) -> usize {
+        [2, 3, 4].map(|space| keys(store.engine(), space)).iter().sum()
+    }
+
+    fn inbox_records(&self, store: &Self::Store) -> usize {
+        keys(store.engine(), 6)
+    }
+}
+
+/// How many keys there are of this kind.
+fn keys(engine: &impl Engine, space: u8) -> usize {
+    engine.keys(&KeyRange { from: vec![1, space], to: vec![1, space + 1] }, usize::MAX).unwrap().len()
+}
+
+/// A database of a PostgreSQL server.
+#[derive(Default)]
+pub(crate) struct Postgres(pub(crate) Database);
+
+impl Postgres {
+    pub(crate) fn url(&self) -> PostgresUrl {
+        PostgresUrl::parse(&self.0.url()).unwrap()
+    }
+
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.0.sql(&format!("SELECT count(*) FROM quire.{what}")).parse().unwrap()
+    }
+}
+
+impl Place for Postgres {
+    type Store = PostgresStore;
+
+    fn open(&self) -> PostgresStore {
+        PostgresStore::open(&self.url(), Use::Sole).unwrap()
+    }
+
+    fn chunk_bytes(_: &PostgresStore) -> usize {
+        1 << 20
+    }
+
+    fn content_records(&self, _: &PostgresStore) -> usize {
+        ["documents", "updates", "snapshots"].iter().map(|table| self.count(table)).sum()
+    }
+
+    fn inbox_records(&self, _: &PostgresStore) -> usize {
+        // A notification's key is a column, elsewhere a record.
+        let all = ["inboxes", "notifications", "notifications WHERE key IS NOT NULL"];
+        all.iter().map(|rows| self.count(rows)).sum()
+    }
+}
+
+/// A place for one store over an engine.
 pub(crate) trait Home: Default {
     type Engine: Engine;
 

@@ -11,7 +11,7 @@ use quire_persistence::{
     Checked, DocumentStore, Inbox, Inboxes, LocalStore, Marks, Notification, Posting, UserId,
 };
 
-use crate::homes::Home;
+use crate::homes::{Home, Place};
 
 const TAG: u32 = 7;
 
@@ -40,8 +40,8 @@ fn keys(engine: &impl Engine) -> Vec<Bytes> {
     engine.keys(&KeyRange { from: vec![1, 6], to: vec![1, 7] }, usize::MAX).unwrap()
 }
 
-pub(crate) fn notifications_come_back_in_order(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn notifications_come_back_in_order(home: &impl Place) {
+    let store = home.open();
     assert_eq!(store.inbox(&user("ada"), 0, 10, 0).unwrap(), None);
     for body in ["a", "b", "c"] {
         post(&store, "ada", body);
@@ -50,7 +50,7 @@ pub(crate) fn notifications_come_back_in_order(home: &impl Home) {
     post(&store, "ad", "");
     post(&store, "ada2", "x");
     drop(store);
-    let store = home.store();
+    let store = home.open();
     assert_eq!(bodies(&store, "ada", 0), ["1 a", "2 b", "3 c"]);
     assert_eq!(bodies(&store, "ada", 2), ["3 c"]);
     assert_eq!(bodies(&store, "ada", u64::MAX), Vec::<String>::new());
@@ -64,8 +64,8 @@ pub(crate) fn notifications_come_back_in_order(home: &impl Home) {
     assert!(findings.is_empty(), "{findings:?}");
 }
 
-pub(crate) fn a_full_inbox_lets_the_oldest_go(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_full_inbox_lets_the_oldest_go(home: &impl Place) {
+    let store = home.open();
     let post = |body: &str, expires| {
         store.post(&user("ada"), &Posting { expires, ..posting(body) }, 3, TAG).unwrap()
     };
@@ -76,11 +76,11 @@ pub(crate) fn a_full_inbox_lets_the_oldest_go(home: &impl Home) {
     assert_eq!(bodies(&store, "ada", 0), ["4 d", "5 e", "6 f"]);
     let (inbox, _) = store.inbox(&user("ada"), 0, 0, 0).unwrap().unwrap();
     assert_eq!(inbox, Inbox { tag: TAG, last: 6, evicted: 3, read_up_to: 0 });
-    assert_eq!(keys(store.engine()).len(), 4);
+    assert_eq!(home.inbox_records(&store), 4);
 }
 
-pub(crate) fn a_repetition_is_known(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_repetition_is_known(home: &impl Place) {
+    let store = home.open();
     let post = |key: &str, body: &str, keep| {
         let posted = store.post(&user("ada"), &Posting { key: Some(key.into()), ..posting(body) }, keep, TAG);
         let posted = posted.unwrap();
@@ -99,8 +99,8 @@ pub(crate) fn a_repetition_is_known(home: &impl Home) {
     assert_eq!(bodies(&store, "ada", 0), ["3 c", "4 again"]);
 }
 
-pub(crate) fn what_has_expired_is_gone(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn what_has_expired_is_gone(home: &impl Place) {
+    let store = home.open();
     let post = |body: &str, expires| {
         let posting = Posting { key: Some(body.into()), expires, ..posting(body) };
         store.post(&user("ada"), &posting, 100, TAG).unwrap();
@@ -115,14 +115,14 @@ pub(crate) fn what_has_expired_is_gone(home: &impl Home) {
     assert_eq!(store.expire(3000).unwrap(), 0);
     assert_eq!(bodies(&store, "ada", 0), ["2 b"]);
     // The state, what is left and its key.
-    assert_eq!(keys(store.engine()).len(), 3);
+    assert_eq!(home.inbox_records(&store), 3);
     post("d", 9000);
     let (inbox, _) = store.inbox(&user("ada"), 0, 0, 0).unwrap().unwrap();
     assert_eq!(inbox, Inbox { tag: TAG, last: 4, evicted: 0, read_up_to: 0 });
 }
 
-pub(crate) fn what_is_read_stays_so(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn what_is_read_stays_so(home: &impl Place) {
+    let store = home.open();
     store.mark_read(&user("ada"), &Marks::UpTo(7)).unwrap();
     for body in ["a", "b", "c", "d"] {
         post(&store, "ada", body);
@@ -132,7 +132,7 @@ pub(crate) fn what_is_read_stays_so(home: &impl Home) {
     let (inbox, _) = store.inbox(&user("ada"), 0, 0, 0).unwrap().unwrap();
     assert_eq!(inbox.read_up_to, 1);
     drop(store);
-    let store = home.store();
+    let store = home.open();
     let read = |store: &_| all(store, "ada", 0, 2000).iter().map(|one| one.is_read).collect::<Vec<_>>();
     assert_eq!(read(&store), [true, false, true, false]);
     store.mark_read(&user("ada"), &Marks::UpTo(u64::MAX)).unwrap();
@@ -141,8 +141,8 @@ pub(crate) fn what_is_read_stays_so(home: &impl Home) {
     assert!(!all(&store, "ada", 4, 2000)[0].is_read);
 }
 
-pub(crate) fn parallel_posts_give_every_number_once(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn parallel_posts_give_every_number_once(home: &impl Place) {
+    let store = home.open();
     let numbers: BTreeSet<u64> = thread::scope(|scope| {
         let post = |_| scope.spawn(|| (0..5).map(|_| post(&store, "ada", "x")).collect::<Vec<_>>());
         let all: Vec<_> = (0..4).map(post).collect();

@@ -22,6 +22,13 @@ fn redb_keeps_what_it_acknowledged() {
 }
 
 #[test]
+fn postgres_keeps_what_it_acknowledged() {
+    let database = crate::homes::Postgres::default();
+    let spec = StoreSpec::Postgres(database.url());
+    run("kill::postgres_keeps_what_it_acknowledged", |_| spec.clone());
+}
+
+#[test]
 fn sled_keeps_what_it_acknowledged() {
     run("kill::sled_keeps_what_it_acknowledged", |path| StoreSpec::Sled(path.into()));
 }

@@ -9,6 +9,7 @@ mod archive;
 mod compaction;
 mod copies;
 mod damage;
+mod database;
 mod deletion;
 mod documents;
 mod faults;
@@ -31,7 +32,7 @@ macro_rules! over_engines {
     };
 }
 
-over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty]:
+over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty, postgres = Postgres]:
     crate::documents::an_unknown_document as an_unknown_document,
     crate::documents::updates_come_back_in_order as updates_come_back_in_order,
     crate::documents::one_batch_for_many_documents as one_batch_for_many_documents,
@@ -43,13 +44,27 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty]:
     crate::tail::a_tail_continues_what_is_known as a_tail_continues_what_is_known,
     crate::tail::a_tail_of_another_history_is_refused as a_tail_of_another_history_is_refused,
     crate::tail::heads_tell_how_far_documents_are as heads_tell_how_far_documents_are,
-    crate::tail::damage_is_an_error_of_its_document_there_too as damage_is_an_error_of_its_document_there_too,
     crate::compaction::a_compacted_document_equals_its_updates as a_compacted_document_equals_its_updates,
     crate::compaction::gaps_survive_compaction as gaps_survive_compaction,
-    crate::compaction::only_what_the_catalog_speaks_of_stays as only_what_the_catalog_speaks_of_stays,
     crate::compaction::a_large_snapshot_comes_back as a_large_snapshot_comes_back,
     crate::compaction::what_is_no_update_stops_compaction_only as what_is_no_update_stops_compaction_only,
     crate::compaction::appends_and_loads_go_on_meanwhile as appends_and_loads_go_on_meanwhile,
+    crate::deletion::a_deleted_document_leaves_a_tombstone_and_nothing_else as a_deleted_document_leaves_a_tombstone_and_nothing_else,
+    crate::deletion::a_document_made_anew_knows_who_wrote_in_the_dead_one as a_document_made_anew_knows_who_wrote_in_the_dead_one,
+    crate::deletion::what_is_not_there_cannot_be_deleted as what_is_not_there_cannot_be_deleted,
+    crate::deletion::a_number_that_is_given_again_is_nobody_elses as a_number_that_is_given_again_is_nobody_elses,
+    crate::deletion::a_tombstone_stands_for_thirty_days as a_tombstone_stands_for_thirty_days,
+    crate::inbox::notifications_come_back_in_order as notifications_come_back_in_order,
+    crate::inbox::a_full_inbox_lets_the_oldest_go as a_full_inbox_lets_the_oldest_go,
+    crate::inbox::a_repetition_is_known as a_repetition_is_known,
+    crate::inbox::what_has_expired_is_gone as what_has_expired_is_gone,
+    crate::inbox::what_is_read_stays_so as what_is_read_stays_so,
+    crate::inbox::parallel_posts_give_every_number_once as parallel_posts_give_every_number_once,
+);
+
+over_engines!([redb_below = Redb, sled_below = Sled, memory_below = Memory, faulty_below = Faulty]:
+    crate::tail::damage_is_an_error_of_its_document_there_too as damage_is_an_error_of_its_document_there_too,
+    crate::compaction::only_what_the_catalog_speaks_of_stays as only_what_the_catalog_speaks_of_stays,
     crate::damage::every_byte_of_every_record_counts as every_byte_of_every_record_counts,
     crate::damage::a_missing_record_is_noticed as a_missing_record_is_noticed,
     crate::damage::a_surplus_record_is_noticed as a_surplus_record_is_noticed,
@@ -62,18 +77,7 @@ over_engines!([redb = Redb, sled = Sled, memory = Memory, faulty = Faulty]:
     crate::verify::a_sound_store_has_no_findings as a_sound_store_has_no_findings,
     crate::verify::every_damaged_record_is_found as every_damaged_record_is_found,
     crate::verify::what_belongs_to_no_document_is_found as what_belongs_to_no_document_is_found,
-    crate::deletion::a_deleted_document_leaves_a_tombstone_and_nothing_else as a_deleted_document_leaves_a_tombstone_and_nothing_else,
-    crate::deletion::a_document_made_anew_knows_who_wrote_in_the_dead_one as a_document_made_anew_knows_who_wrote_in_the_dead_one,
-    crate::deletion::what_is_not_there_cannot_be_deleted as what_is_not_there_cannot_be_deleted,
-    crate::deletion::a_number_that_is_given_again_is_nobody_elses as a_number_that_is_given_again_is_nobody_elses,
-    crate::deletion::a_tombstone_stands_for_thirty_days as a_tombstone_stands_for_thirty_days,
     crate::deletion::a_damaged_document_can_be_deleted as a_damaged_document_can_be_deleted,
-    crate::inbox::notifications_come_back_in_order as notifications_come_back_in_order,
-    crate::inbox::a_full_inbox_lets_the_oldest_go as a_full_inbox_lets_the_oldest_go,
-    crate::inbox::a_repetition_is_known as a_repetition_is_known,
-    crate::inbox::what_has_expired_is_gone as what_has_expired_is_gone,
-    crate::inbox::what_is_read_stays_so as what_is_read_stays_so,
-    crate::inbox::parallel_posts_give_every_number_once as parallel_posts_give_every_number_once,
     crate::inbox::damage_costs_one_notification as damage_costs_one_notification,
     crate::deletion::a_damaged_tombstone_costs_its_own_document as a_damaged_tombstone_costs_its_own_document,
 );

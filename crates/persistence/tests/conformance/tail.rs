@@ -6,11 +6,11 @@ use bytes::Bytes;
 use quire_persistence::engine::{Batch, Engine, KeyRange};
 use quire_persistence::{Append, DocumentStore, Epoch, Head, Seq, StoreError, Tail};
 
-use crate::homes::Home;
+use crate::homes::{Home, Place};
 use crate::updates::{CHAIN, append, append_each, bytes, doc, replica, typed, united};
 
-pub(crate) fn a_tail_continues_what_is_known(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_tail_continues_what_is_known(home: &impl Place) {
+    let store = home.open();
     let updates: Vec<Bytes> = (0..12).map(|clock| typed(1, clock, "x")).collect();
     for (compact_at, name) in [(0, "log"), (5, "both"), (12, "snapshot")] {
         let (first, last) = updates.split_at(compact_at);
@@ -38,8 +38,8 @@ pub(crate) fn a_tail_continues_what_is_known(home: &impl Home) {
     }
 }
 
-pub(crate) fn a_tail_of_another_history_is_refused(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn a_tail_of_another_history_is_refused(home: &impl Place) {
+    let store = home.open();
     let tail = |epoch| store.tail(&doc("a"), Epoch(epoch), Seq(0));
     assert!(matches!(tail(1), Err(StoreError::NotFound { doc: d }) if d == doc("a")));
     append_each(&store, "a", &CHAIN.map(bytes));
@@ -51,8 +51,8 @@ pub(crate) fn a_tail_of_another_history_is_refused(home: &impl Home) {
     assert_eq!(tail(2).unwrap(), Tail { seq: Seq(0), parts: Vec::new() });
 }
 
-pub(crate) fn heads_tell_how_far_documents_are(home: &impl Home) {
-    let store = home.store();
+pub(crate) fn heads_tell_how_far_documents_are(home: &impl Place) {
+    let store = home.open();
     assert!(store.heads(&[]).unwrap().is_empty());
     append_each(&store, "a", &CHAIN.map(bytes));
     store.compact(&doc("a")).unwrap();

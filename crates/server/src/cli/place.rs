@@ -105,14 +105,18 @@ impl StoreArgs {
     /// Opens a store that exists.
     pub(super) fn open(&self) -> Result<Arc<dyn DocumentStore>> {
         let spec = self.spec()?;
-        let Some((folder, file)) = spec.files() else {
-            bail!("a store in memory has nothing that could be looked at");
-        };
-        if !folder.join(file).exists() {
-            bail!("there is no store at {}", folder.join(file).display());
+        match spec.files() {
+            Some((folder, file)) if !folder.join(file).exists() => {
+                bail!("there is no store at {}", folder.join(file).display());
+            }
+            Some(_) => {}
+            None if spec == StoreSpec::Memory => {
+                bail!("a store in memory has nothing that could be looked at")
+            }
+            None => {}
         }
         quire_persistence::open(&spec).map_err(|error| match error {
-            error @ OpenError::InUse { .. } => {
+            error @ (OpenError::InUse { .. } | OpenError::DatabaseInUse { .. }) => {
                 anyhow::Error::new(error).context("a server uses the store; ask that by --url")
             }
             error => error.into(),

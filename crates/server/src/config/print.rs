@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use quire_persistence::StoreSpec;
+
 use super::fault::Place;
 use super::raw::Raw;
 use super::setting::{Kind, SETTINGS, Setting};
@@ -30,6 +32,12 @@ fn line(raw: &Raw, setting: &Setting) -> (String, String) {
     }
     if setting.kind == Kind::Value && texts.is_empty() {
         return (format!("# {} is not set", setting.key), place.to_string());
+    }
+    if setting.key == "store"
+        && let Ok(spec) = texts.concat().parse::<StoreSpec>()
+        && spec.to_string() != texts.concat()
+    {
+        return (format!("# store is {spec}, with a password that is not shown"), place.to_string());
     }
     let quoted = |text: &String| toml::Value::from(text.as_str()).to_string();
     let value = match setting.kind {
@@ -65,6 +73,8 @@ mod tests {
         raw.add_flag(Setting::by_key("view_workers").unwrap(), vec!["3".to_owned()]);
         raw.add_flag(Setting::by_key("fault_injection").unwrap(), vec!["store-delay=1s".to_owned()]);
         let printed = print(&raw);
+        let shown = |raw: &Raw| format!("{:?}", Config::resolve(raw).unwrap());
+        let before = shown(&raw);
         let has = |value: &str, place: &str| {
             assert!(
                 printed.lines().any(|line| line.starts_with(value) && line.ends_with(place)),
@@ -78,9 +88,13 @@ mod tests {
         has("view_workers = 3 ", " # --view-workers");
         has("listen = \"127.0.0.1:1234\" ", " # default");
 
+        raw.add_flag(Setting::by_key("store").unwrap(), vec!["postgres://ada:s3cret@db/quire".to_owned()]);
+        let secret = print(&raw);
+        assert!(secret.contains("# store is postgres://ada@db/quire, with a password"), "{secret}");
+        assert!(!secret.contains("s3cret"), "{secret}");
+
         let mut again = Raw::default();
         file::read(&mut again, Path::new("b.toml"), &printed);
-        let shown = |raw: &Raw| format!("{:?}", Config::resolve(raw).unwrap());
-        assert_eq!(shown(&again), shown(&raw));
+        assert_eq!(shown(&again), before);
     }
 }

@@ -82,7 +82,8 @@ impl Config {
         let data = reader.value("data", directory);
         let store = reader.value("store", |text| store(text).map(|spec| spec.within(&data)));
         let revocations = match &store {
-            StoreSpec::Memory => None,
+            // Where several servers share documents, they share what was revoked.
+            StoreSpec::Memory | StoreSpec::Postgres(_) => None,
             StoreSpec::Redb(_) | StoreSpec::Sled(_) => Some(data.join("revocations.json")),
         };
         let config = Self {

@@ -199,7 +199,8 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Value,
         placeholder: "STORE",
         default: "redb",
-        help: "Storage engine: redb, sled, each with a folder of its own if written redb:DIR or sled:DIR, or memory",
+        help: "Storage engine: redb, sled, each with a folder of its own if written redb:DIR or sled:DIR, memory, or a database: \
+               postgres://USER:PASSWORD@HOST/DATABASE",
         group: "Storing",
     },
     Setting {
