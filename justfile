@@ -77,6 +77,10 @@ fuzz-yjs folder="crates/testkit/corpus/updates":
     cargo build --package quire-testkit --bin corpus
     node tests/interop/fuzz/accepted.mjs {{ folder }}
 
+# Clusters in virtual time, each seed with its own faults: nodes agree, nothing confirmed is lost: just clusters 100000
+clusters seeds="5000":
+    QUIRE_SEEDS={{ seeds }} cargo test --release --package quire-tests --test cluster -- --nocapture
+
 # Random histories of real yjs, pushed through the server and compared with yjs, half on redb and half on sled
 histories count="5000":
     cargo build --package quire-server

@@ -5,7 +5,7 @@
 //! ([`Gossip::poll_read`]). What other nodes have stored goes into the room from here.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quire_sync_protocol::{NodeId, Output, Room, Ticket, Update};
@@ -14,8 +14,14 @@ use crate::follower::Follower;
 use crate::message::Message;
 use crate::outgoing::Outgoing;
 
+/// The number of a question whose answers nobody waits for.
+pub const NOBODY_WAITS: u64 = 0;
+
 /// The most questions that wait for edits to be stored. Who asked gets no answer to more, and waits no longer than it would for them.
 const QUESTIONS: usize = 64;
+
+/// How long after it has asked who is present a node does not ask again, whatever it misses: answers can be missed, too.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What became of a read of the log.
 #[derive(Debug)]
@@ -46,6 +52,10 @@ pub struct Gossip {
     /// Questions of the present batch.
     asked: Vec<(NodeId, u64)>,
     messages: VecDeque<Message>,
+    /// From when on it may be asked again who is present.
+    ask_at: Option<Instant>,
+    /// It is to be asked.
+    is_unsure: bool,
 }
 
 impl Gossip {
@@ -60,6 +70,8 @@ impl Gossip {
             questions: VecDeque::new(),
             asked: Vec::new(),
             messages: VecDeque::new(),
+            ask_at: None,
+            is_unsure: false,
         }
     }
 
@@ -114,11 +126,10 @@ impl Gossip {
             Message::Announce(ids) => room.handle_announce(&ids, now),
             Message::Broadcast { from, text } => room.handle_node_broadcast(from, text, now),
             Message::Hello { question } => {
-                let present = room.presence_here();
-                if !present.is_empty() {
-                    self.messages.push_back(Message::Presence(present));
+                self.tell_presence(room);
+                if question != NOBODY_WAITS {
+                    self.asked.push((from, question));
                 }
-                self.asked.push((from, question));
             }
             Message::Ended { epoch } if epoch >= self.epoch => self.follower.missed(now),
             // What is over already, and what concerns no document or no open one.
@@ -132,11 +143,13 @@ impl Gossip {
         }
     }
 
-    /// Something may have been missed: of the log, and of presence, which is asked for and told anew.
-    pub fn missed(&mut self, room: &Room, now: Instant) {
+    /// Something may have been missed: of the log, which is read, and of presence, which is asked for and told anew.
+    pub fn missed(&mut self, now: Instant) {
         self.follower.missed(now);
-        // Nobody waits for the answers.
-        self.messages.push_back(Message::Hello { question: 0 });
+        self.is_unsure = true;
+    }
+
+    fn tell_presence(&mut self, room: &Room) {
         let present = room.presence_here();
         if !present.is_empty() {
             self.messages.push_back(Message::Presence(present));
@@ -155,7 +168,13 @@ impl Gossip {
 
     /// A batch ends and the room was flushed: questions are answered when what the room has appended by now is stored. Says whether the
     /// store should hurry.
-    pub fn flushed(&mut self) -> bool {
+    pub fn flushed(&mut self, room: &Room, now: Instant) -> bool {
+        if self.is_unsure && self.ask_at.is_none_or(|at| at <= now) {
+            self.is_unsure = false;
+            self.ask_at = Some(now + ASK_AGAIN);
+            self.messages.push_back(Message::Hello { question: NOBODY_WAITS });
+            self.tell_presence(room);
+        }
         let appended = self.appended;
         self.questions.extend(self.asked.drain(..).map(|(node, question)| (appended, node, question)));
         self.questions.truncate(QUESTIONS);
@@ -198,9 +217,10 @@ impl Gossip {
         take(room, &ready, now);
     }
 
-    /// When [`Self::poll_read`] is to be called.
+    /// When [`Self::flushed`] and [`Self::poll_read`] are to be called.
     pub fn wake(&self) -> Option<Instant> {
-        self.follower.wake()
+        let ask_at = self.ask_at.filter(|_| self.is_unsure);
+        [self.follower.wake(), ask_at].into_iter().flatten().min()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use quire_persistence::UserId;
 use quire_relay::{Event, Events, Message, NodeId, State, Topic};
 use quire_sync_protocol::DocId;
 use tokio::time::{sleep, timeout};
@@ -10,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::Shared;
 use super::topics::Task;
 use crate::doc::{Command, Counters};
+use crate::presence::elsewhere::Question;
 
 /// How often it is looked whether the server still exists.
 const STILL_THERE: Duration = Duration::from_secs(1);
@@ -32,20 +34,34 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: Events) {
 fn handle(shared: &Arc<Shared>, event: Event) {
     match event {
         Event::Heard { topic: Topic::Document(doc), from, message } => hear(shared, &doc, from, message),
-        Event::Heard { topic: Topic::User(_) | Topic::Cluster, .. } => {}
+        Event::Heard { topic: Topic::User(user), from: _, message } => {
+            if let (Some(user), Message::Rung { event, says }) = (UserId::new(&user), message) {
+                shared.users.ring(&user, Some((&event, &says)));
+            }
+        }
+        Event::Heard { topic: Topic::Cluster, from, message } => hear_all(shared, from, message),
         Event::Subscribed(Topic::Document(doc)) => {
             if shared.topics.subscribed(&doc) {
                 missed(shared, &doc);
             }
         }
         Event::Missed(Topic::Document(doc)) => missed(shared, &doc),
-        Event::Subscribed(Topic::User(_) | Topic::Cluster)
-        | Event::Missed(Topic::User(_) | Topic::Cluster) => {}
+        Event::Subscribed(Topic::User(user)) | Event::Missed(Topic::User(user)) => {
+            if let Some(user) = UserId::new(&user) {
+                shared.users.ring(&user, None);
+            }
+        }
+        Event::Subscribed(Topic::Cluster) | Event::Missed(Topic::Cluster) => {}
         Event::MissedAny => {
+            shared.users.missed();
             tokio::spawn(tell_all(Arc::clone(shared)));
         }
-        Event::State(State::Connected) => tracing::info!("connected to other servers"),
+        Event::State(State::Connected) => {
+            shared.note_state(&State::Connected);
+            tracing::info!("connected to other servers");
+        }
         Event::State(State::Apart { why }) => {
+            shared.note_state(&State::Apart { why: Arc::clone(&why) });
             tracing::warn!(%why, "cut off from other servers; edits reach them through the store until the connection is back");
         }
     }
@@ -54,7 +70,7 @@ fn handle(shared: &Arc<Shared>, event: Event) {
 fn hear(shared: &Shared, doc: &DocId, from: NodeId, message: Message) {
     if let Message::Settled { to, question } = message {
         if to == shared.relay.node() {
-            shared.pending.answered(question);
+            shared.pending.answered(question, None);
         }
         return;
     }
@@ -64,6 +80,31 @@ fn hear(shared: &Shared, doc: &DocId, from: NodeId, message: Message) {
         // A task that is gone has missed nothing.
         Some(space) => drop(mailbox.send(Command::Heard { from, message, space })),
         None => note_missed(shared, &Task { mailbox, knows }),
+    }
+}
+
+/// What concerns no document.
+fn hear_all(shared: &Shared, from: NodeId, message: Message) {
+    match message {
+        Message::Question { question, says } => {
+            let answer = Question::answer(&says, &shared.whereabouts).unwrap_or_default();
+            let answer = Message::Answer { to: from, question, says: answer.into() };
+            shared.publish(&Topic::Cluster, &answer);
+        }
+        Message::Answer { to, question, says } if to == shared.relay.node() => {
+            shared.pending.answered(question, Some(says));
+        }
+        Message::Answer { .. }
+        | Message::Alive { .. }
+        | Message::Revoked
+        | Message::Rung { .. }
+        | Message::Edits { .. }
+        | Message::Presence(_)
+        | Message::Announce(_)
+        | Message::Broadcast { .. }
+        | Message::Hello { .. }
+        | Message::Settled { .. }
+        | Message::Ended { .. } => {}
     }
 }
 

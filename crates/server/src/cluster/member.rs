@@ -48,7 +48,7 @@ impl Member {
             let question = shared.pending.ask();
             let hello = Message::Hello { question: question.number };
             if let Some(nodes) = shared.relay.ask(&self.topic, &hello).await {
-                question.answers(nodes).await;
+                question.answered(nodes).await;
             }
         };
         if timeout(ENTER, entering).await.is_err() {

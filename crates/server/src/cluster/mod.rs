@@ -15,22 +15,30 @@ mod listen;
 mod member;
 mod pending;
 mod topics;
+mod users;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use quire_persistence::DocumentStore;
 use quire_relay::{Events, Message, Relay, State, Topic};
 use quire_sync_protocol::DocId;
+use tokio::time::timeout;
 
 pub(crate) use self::member::Member;
 use self::pending::Pending;
 use self::topics::Topics;
+use self::users::Users;
+pub(crate) use self::users::{Listener, UserMember};
 use crate::doc::{Counters, Mailbox};
+use crate::presence::Whereabouts;
 
 /// How long a document that is opened here waits for other nodes to subscribe, answer and store what they have. A node that is slow or gone
 /// costs this much once.
 const ENTER: Duration = Duration::from_secs(1);
+
+/// How long the answers of other nodes are waited for.
+const ANSWERS: Duration = Duration::from_millis(500);
 
 /// This node among others. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug)]
@@ -41,8 +49,12 @@ struct Shared {
     relay: Arc<dyn Relay>,
     store: Arc<dyn DocumentStore>,
     counters: Arc<Counters>,
+    whereabouts: Whereabouts,
     topics: Topics,
+    users: Users,
     pending: Pending,
+    /// Since when the relay does not work, if it does not.
+    apart: Mutex<Option<Instant>>,
 }
 
 impl Cluster {
@@ -56,10 +68,12 @@ impl Cluster {
         events: Events,
         store: Arc<dyn DocumentStore>,
         counters: Arc<Counters>,
+        whereabouts: Whereabouts,
     ) -> Self {
         relay.subscribe(&Topic::Cluster);
-        let (topics, pending) = (Topics::default(), Pending::default());
-        let shared = Arc::new(Shared { relay, store, counters, topics, pending });
+        let (topics, users, pending) = (Topics::default(), Users::default(), Pending::default());
+        let apart = Mutex::new((relay.state() != State::Connected).then(Instant::now));
+        let shared = Arc::new(Shared { relay, store, counters, whereabouts, topics, users, pending, apart });
         tokio::spawn(listen::run(Arc::downgrade(&shared), events));
         tokio::spawn(check::run(Arc::downgrade(&shared)));
         Self(shared)
@@ -80,13 +94,38 @@ impl Cluster {
         self.0.publish(&Topic::Document(doc.clone()), message);
     }
 
-    /// Whether what is published goes out.
-    pub(crate) fn state(&self) -> State {
-        self.0.relay.state()
+    /// Asks every other node, and gives the answers that come in time.
+    pub(crate) async fn ask_all(&self, says: String) -> Vec<Arc<str>> {
+        if self.0.relay.state() != State::Connected {
+            return Vec::new();
+        }
+        let question = self.0.pending.ask();
+        let message = Message::Question { question: question.number, says: says.into() };
+        let asking = async {
+            if let Some(nodes) = self.0.relay.ask(&Topic::Cluster, &message).await {
+                question.answered(nodes).await;
+            }
+        };
+        // Who has not answered by then is left out.
+        let _ = timeout(ANSWERS, asking).await;
+        question.answers()
+    }
+
+    /// Since when this node is cut off from the others, if it is.
+    pub(crate) fn apart_since(&self) -> Option<Instant> {
+        *self.0.apart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shared {
+    fn note_state(&self, state: &State) {
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        *apart = match state {
+            State::Connected => None,
+            State::Apart { .. } => Some(apart.unwrap_or_else(Instant::now)),
+        };
+    }
+
     fn publish(&self, topic: &Topic, message: &Message) {
         Counters::add(&self.counters.nodes_told, 1);
         self.relay.publish(topic, message);

@@ -189,7 +189,7 @@ impl Desk {
         self.size.watch(&mut self.ledger, room, now);
         self.carry_out(room, now);
         self.ledger.flushed();
-        self.tell_nodes(now);
+        self.tell_nodes(room, now);
         if self.ledger.take_compaction(now) {
             self.shared.compactor.ask(&self.doc);
         }
@@ -280,7 +280,7 @@ impl Desk {
             Command::Unstored => room.handle_unstored(),
             Command::Outdated(epoch) => self.ledger.outdated(epoch),
             Command::Heard { from, message, space: _space } => self.hear(room, from, message, now),
-            Command::Missed => self.miss(room, now),
+            Command::Missed => self.miss(now),
             Command::Head(head) => {
                 if let Some(part) = &mut self.part {
                     part.gossip.head(head, now);

@@ -10,6 +10,8 @@
 //! - A task that wants to leave is let go, in one critical section, only if no handle exists and its mailbox is empty.
 //!   Handles are made under the lock; a session joins through a handle; so whoever was given a handle reaches the task.
 
+mod around;
+mod changes;
 mod hold;
 mod place;
 
@@ -20,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quire_persistence::archive::BackupError;
-use quire_persistence::{Created, DocumentStore, Listed};
-use quire_relay::{Events, Message, Relay, State};
+use quire_persistence::{DocumentStore, Listed};
+use quire_relay::{Events, Message, Relay};
 use quire_sync_protocol::{DocId, Replica, SessionId, StateVector, Update};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -41,7 +43,6 @@ use crate::store::reader::{Content, Reader};
 use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
 use crate::store::{Compactions, StoreStatus};
-use hold::Hold;
 pub(crate) use place::Place;
 
 /// How long the end of a compaction is waited for when the server goes down.
@@ -143,8 +144,11 @@ impl Directory {
         relay: Option<(Arc<dyn Relay>, Events)>,
     ) -> std::io::Result<Self> {
         let counters = Arc::<Counters>::default();
-        let cluster = relay
-            .map(|(relay, events)| Cluster::join(relay, events, Arc::clone(&store), Arc::clone(&counters)));
+        let whereabouts = Whereabouts::new(config.stream_bytes, Arc::clone(&counters));
+        let cluster = relay.map(|(relay, events)| {
+            let (store, counters) = (Arc::clone(&store), Arc::clone(&counters));
+            Cluster::join(relay, events, store, counters, whereabouts.clone())
+        });
         let deleted = Arc::<AtomicBool>::default();
         let shared = Shared {
             writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
@@ -155,8 +159,13 @@ impl Directory {
                 Arc::clone(&deleted),
             )?,
             upkeep: Upkeep::new(Arc::clone(&store), Arc::clone(&deleted)),
-            whereabouts: Whereabouts::new(config.stream_bytes, Arc::clone(&counters)),
-            notifications: Notifications::new(Arc::clone(&store), config.inbox, Arc::clone(&counters)),
+            whereabouts,
+            notifications: Notifications::new(
+                Arc::clone(&store),
+                config.inbox,
+                Arc::clone(&counters),
+                cluster.clone(),
+            ),
             reader: Reader::new(store, config.loads),
             memory: Memory::new(config.documents, config.memory_bytes),
             config,
@@ -237,19 +246,6 @@ impl Directory {
         Ok(true)
     }
 
-    /// Makes an empty document if there is none of this name; one that was deleted, anew. Durable when this returns.
-    pub async fn create(&self, doc: &DocId) -> Result<Created, ChangeError> {
-        if self.shared.lock().draining {
-            return Err(ChangeError::Draining);
-        }
-        let created = self.shared.upkeep.create(doc.clone()).await?;
-        // Whoever is in a document that nobody has written in is in this one from now on.
-        if let Ok(Some((handle, _))) = self.shared.find(doc) {
-            handle.note_made();
-        }
-        Ok(created)
-    }
-
     /// At most `limit` stored documents whose names begin with `prefix`, in the byte order of their names, behind `after`.
     pub async fn list(
         &self,
@@ -276,32 +272,6 @@ impl Directory {
         self.shared.upkeep.backup()
     }
 
-    /// Deletes a document, be it damaged or quarantined. When this returns it is gone from the store, and its editors are told
-    /// ([`CloseReason::Deleted`](super::CloseReason::Deleted)). If cancelled, it may or may not be deleted.
-    pub async fn delete(&self, doc: &DocId) -> Result<(), ChangeError> {
-        match self.find_or_wait(doc).await {
-            Ok((handle, readiness)) => match first_load(readiness).await {
-                Ok(()) => return handle.delete().await,
-                Err(OpenError::Damaged(_)) => {}
-                Err(error) => return Err(error.into()),
-            },
-            Err(OpenError::Quarantined) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let hold = Hold::take(&self.shared, doc).ok_or(ChangeError::Internal)?;
-        // A task of its own, so that the hold lasts as long as the deletion.
-        let deleting = tokio::spawn(async move {
-            hold.shared.upkeep.delete(hold.doc.clone()).await?;
-            tracing::info!(doc = %hold.doc, "deleted, although it could not be served");
-            if let Some(cluster) = &hold.shared.cluster {
-                cluster.publish(&hold.doc, &Message::Ended { epoch: u64::MAX });
-            }
-            hold.release();
-            Ok(())
-        });
-        deleting.await.unwrap_or(Err(ChangeError::Internal))
-    }
-
     /// Whether edits are being stored.
     pub fn status(&self) -> StoreStatus {
         self.shared.writer.status()
@@ -316,21 +286,6 @@ impl Directory {
     /// Documents in memory, those that are still loading included.
     pub fn loaded(&self) -> usize {
         self.shared.lock().entries.values().filter(|entry| matches!(entry, Entry::Task { .. })).count()
-    }
-
-    /// Whether what other nodes are to hear goes out; `None` if there are none.
-    pub fn relay_state(&self) -> Option<State> {
-        self.shared.cluster.as_ref().map(Cluster::state)
-    }
-
-    /// Who is where.
-    pub(crate) fn whereabouts(&self) -> &Whereabouts {
-        &self.shared.whereabouts
-    }
-
-    /// Notifications, which are in the same store.
-    pub(crate) fn notifications(&self) -> &Notifications {
-        &self.shared.notifications
     }
 
     /// About how many bytes the documents in memory take.

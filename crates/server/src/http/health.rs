@@ -6,6 +6,7 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 use super::{Context, Response, StatusCode, error, reading};
+use crate::cluster::Cluster;
 use crate::doc::Directory;
 use crate::store::StoreStatus;
 
@@ -35,6 +36,9 @@ pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
 struct Readiness {
     ready: bool,
     reasons: Vec<Reason>,
+    /// What is not as it should be, and no reason to send nobody here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<Reason>,
 }
 
 #[derive(Serialize)]
@@ -59,5 +63,13 @@ fn readiness(directory: &Directory) -> Response {
         }],
     };
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    error::json(status, &Readiness { ready: reasons.is_empty(), reasons })
+    let apart = directory.cluster().and_then(Cluster::apart_since);
+    let degraded = apart.map(|since| Reason {
+        code: "relay_apart",
+        message: "the connection to Redis is lost; edits reach other servers through the database, presence does not reach them",
+        for_seconds: since.elapsed().as_secs(),
+        documents: 0,
+    });
+    let degraded = degraded.into_iter().collect();
+    error::json(status, &Readiness { ready: reasons.is_empty(), reasons, degraded })
 }

@@ -95,15 +95,15 @@ async fn answer(
             match what {
                 What::People => {
                     context.gate.check(caller, &doc, Right::Read).await?;
-                    people(context, &doc)
+                    people(context, &doc).await
                 }
                 What::Events => {
                     let listener = context.listener(caller, &doc, after).await?;
-                    Ok(sse(context.directory.whereabouts().of(&doc).listen(after), listener))
+                    Ok(sse(context.directory.attendance(&doc).await.listen(after), listener))
                 }
                 What::Poll => {
                     let listener = context.listener(caller, &doc, after).await?;
-                    poll(context.directory.whereabouts().of(&doc).listen(after), listener).await
+                    poll(context.directory.attendance(&doc).await.listen(after), listener).await
                 }
             }
         }
@@ -116,8 +116,8 @@ pub(super) fn name_of_user(segment: &str) -> Result<UserId, ApiError> {
     UserId::new(&name).ok_or(ApiError::BadUserName)
 }
 
-fn people(context: &Context, doc: &DocId) -> Result<Response, ApiError> {
-    let snapshot = context.directory.whereabouts().of(doc).feed().snapshot();
+async fn people(context: &Context, doc: &DocId) -> Result<Response, ApiError> {
+    let snapshot = context.directory.attendance(doc).await.feed().snapshot();
     let people = str::from_utf8(snapshot.data()).map_err(|_| ApiError::Internal)?;
     let next = snapshot.id.map(|id| id.to_string()).unwrap_or_default();
     // The snapshot is an object, and has people in it.
@@ -140,10 +140,10 @@ async fn one(context: &Context, user: &str, caller: &Caller) -> Result<Response,
         let granted = identity.grants.on(doc);
         granted.is_some_and(|granted| live.left(&identity, doc, granted).is_some())
     };
-    let whereabouts = context.directory.whereabouts();
-    let mut sighting = whereabouts.sighting(&PersonKey::Known(user.into()));
+    let directory = &context.directory;
+    let mut sighting = directory.sighting(&PersonKey::Known(user.into())).await;
     if sighting == Sighting::default() && !context.access.has_keys() {
-        sighting = whereabouts.sighting(&PersonKey::Claimed(user.into()));
+        sighting = directory.sighting(&PersonKey::Claimed(user.into())).await;
     }
     let is_self = identity.subject.as_deref() == Some(user);
     let docs: Vec<_> =
@@ -167,7 +167,7 @@ async fn everybody(context: &Context, query: &str, caller: &Caller) -> Result<Re
     }
     context.gate.check_server(caller).await?;
     let (after, limit) = page(query)?;
-    let found = context.directory.whereabouts().online(after.as_ref(), limit + 1);
+    let found = context.directory.online(after.as_ref(), limit + 1).await;
     let next = found.get(limit).and_then(|_| found.get(limit.saturating_sub(1)));
     let next = next.map(|(person, _)| person.to_string());
     let people = found.iter().take(limit).map(|(person, docs)| Person {

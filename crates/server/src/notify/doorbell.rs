@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::NotifyError;
 use super::delivery::Delivery;
+use crate::cluster::{Cluster, Listener, UserMember};
 use crate::doc::Counters;
 use crate::presence::Moment;
 use crate::stream::{After, Feed, Snapshot, tag};
@@ -39,6 +40,7 @@ struct Shared {
     calls: Arc<Semaphore>,
     waiting: Semaphore,
     counters: Arc<Counters>,
+    cluster: Option<Cluster>,
     doors: Mutex<HashMap<UserId, Weak<Door>>>,
 }
 
@@ -48,11 +50,13 @@ pub(super) struct Door {
     pub(super) bell: Feed<Bell>,
     user: UserId,
     notifications: Notifications,
+    /// Held so that what is posted at other nodes rings here.
+    _member: Option<UserMember>,
 }
 
 /// Nothing is known from a doorbell but that somebody rings.
 #[derive(Debug)]
-pub(super) struct Bell;
+pub(crate) struct Bell;
 
 /// The event that says that there is something in the inbox.
 pub(super) const RUNG: &str = "rung";
@@ -68,11 +72,27 @@ impl Snapshot for Bell {
     }
 }
 
+impl Listener for Feed<Bell> {
+    fn ring(&self, event: Option<(&str, &str)>) {
+        let (event, says) = match event {
+            Some((READ, says)) => (READ, says),
+            // Whatever it is, the inbox says it.
+            Some(_) | None => (RUNG, "null"),
+        };
+        self.update(|_, news| news.push(event, says.to_owned()));
+    }
+}
+
 impl Notifications {
     /// `keep`: notifications that one inbox holds.
-    pub(crate) fn new(store: Arc<dyn DocumentStore>, keep: usize, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn DocumentStore>,
+        keep: usize,
+        counters: Arc<Counters>,
+        cluster: Option<Cluster>,
+    ) -> Self {
         let (calls, waiting) = (Arc::new(Semaphore::new(CALLS)), Semaphore::new(WAITING));
-        Self(Arc::new(Shared { store, keep, calls, waiting, counters, doors: Mutex::default() }))
+        Self(Arc::new(Shared { store, keep, calls, waiting, counters, cluster, doors: Mutex::default() }))
     }
 
     /// Puts a notification into an inbox; it is durable when this returns, and on its way to who listens.
@@ -134,7 +154,8 @@ impl Notifications {
             return door;
         }
         let bell = Feed::new(Bell, tag(), BELL_BYTES, Arc::clone(&self.0.counters));
-        let door = Arc::new(Door { bell, user: user.clone(), notifications: self.clone() });
+        let member = self.0.cluster.as_ref().map(|cluster| cluster.user(user, Arc::new(bell.clone())));
+        let door = Arc::new(Door { bell, user: user.clone(), notifications: self.clone(), _member: member });
         doors.insert(user.clone(), Arc::downgrade(&door));
         door
     }
@@ -144,6 +165,9 @@ impl Notifications {
             let doors = self.0.doors.lock().unwrap_or_else(PoisonError::into_inner);
             doors.get(user).and_then(Weak::upgrade)
         };
+        if let Some(cluster) = &self.0.cluster {
+            cluster.ring(user, event, &says);
+        }
         if let Some(door) = door {
             door.bell.update(|_, news| news.push(event, says));
         }

@@ -5,6 +5,7 @@
 //! asks by HTTP reads ([`Whereabouts`]). Nothing is stored.
 
 mod board;
+pub(crate) mod elsewhere;
 mod glance;
 mod people;
 mod person;
@@ -13,7 +14,7 @@ mod whereabouts;
 pub(crate) use board::Board;
 pub(crate) use people::People;
 pub(crate) use person::PersonKey;
-pub(crate) use whereabouts::{Sighting, Whereabouts};
+pub(crate) use whereabouts::{Attendance, Sighting, Whereabouts};
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

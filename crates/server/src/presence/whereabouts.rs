@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Moment;
 use super::people::{Move, People};
 use super::person::PersonKey;
-use crate::doc::Counters;
+use crate::doc::{Counters, DocHandle};
 use crate::stream::{After, Cursor, Feed, Next, Reader, Source, tag};
 use crate::transport::Close;
 
@@ -33,7 +33,11 @@ struct Shared {
 
 /// The people in one document, for as long as somebody is there, or listens. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Attendance(Arc<Held>);
+pub(crate) struct Attendance {
+    held: Arc<Held>,
+    /// The document, kept open.
+    handle: Option<Arc<DocHandle>>,
+}
 
 #[derive(Debug)]
 struct Held {
@@ -71,13 +75,13 @@ impl Whereabouts {
     pub(crate) fn of(&self, doc: &DocId) -> Attendance {
         let mut documents = self.0.documents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = documents.get(doc).and_then(Weak::upgrade) {
-            return Attendance(found);
+            return Attendance { held: found, handle: None };
         }
         let (log_bytes, counters) = (self.0.log_bytes, Arc::clone(&self.0.counters));
         let feed = Feed::new(People::default(), tag(), log_bytes, counters);
         let held = Arc::new(Held { feed, doc: doc.clone(), whereabouts: self.clone() });
         documents.insert(doc.clone(), Arc::downgrade(&held));
-        Attendance(held)
+        Attendance { held, handle: None }
     }
 
     /// Ends what listeners hear of this document. Who comes later hears of the next one of the name.
@@ -166,12 +170,19 @@ impl Persons {
 impl Attendance {
     /// Who is there, with what has changed of late.
     pub(crate) fn feed(&self) -> &Feed<People> {
-        &self.0.feed
+        &self.held.feed
+    }
+
+    /// The same, and keeps the document open.
+    #[must_use]
+    pub(crate) fn holding(mut self, handle: Option<DocHandle>) -> Self {
+        self.handle = handle.map(Arc::new);
+        self
     }
 
     /// Listens to what changes.
     pub(crate) fn listen(self, after: After) -> Listening {
-        Listening { reader: self.0.feed.reader(after), _attendance: self }
+        Listening { reader: self.held.feed.reader(after), _attendance: self }
     }
 }
 

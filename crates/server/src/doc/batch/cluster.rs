@@ -59,10 +59,10 @@ impl Desk {
         self.note_change();
     }
 
-    pub(super) fn miss(&mut self, room: &Room, now: Instant) {
+    pub(super) fn miss(&mut self, now: Instant) {
         let Some(part) = &mut self.part else { return };
         part.member.note_missed();
-        part.gossip.missed(room, now);
+        part.gossip.missed(now);
     }
 
     pub(super) fn take_read(&mut self, room: &mut Room, read: TailRead, now: Instant) {
@@ -84,9 +84,9 @@ impl Desk {
     }
 
     /// A batch is done: other nodes are told what has come of it, and the log is read if something lacks.
-    pub(super) fn tell_nodes(&mut self, now: Instant) {
+    pub(super) fn tell_nodes(&mut self, room: &Room, now: Instant) {
         let Some(part) = &mut self.part else { return };
-        if part.gossip.flushed() {
+        if part.gossip.flushed(room, now) {
             self.ledger.hurry();
         }
         while let Some(message) = part.gossip.poll_message() {

@@ -2,12 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
+use quire_persistence::{Posting, UserId};
 use quire_relay::memory::Weather;
 use quire_relay::{MemoryNetwork, MemoryRelay, NodeId, Relay};
 use quire_sync_protocol::ClientId;
 use quire_sync_protocol::wire::awareness::{AwarenessEntry, AwarenessUpdate};
 
 use super::*;
+use crate::presence::{PersonKey, Sighting};
+use crate::stream::{After, Next, Source as _};
 
 const SOON: Weather = Weather { delay: Duration::from_millis(1)..=Duration::from_millis(5), ..Weather::FAIR };
 
@@ -275,4 +278,59 @@ async fn a_broadcast_reaches_other_nodes_from_wherever_it_is_said() {
     within(nodes.directories[2].broadcast(&doc("a"), "dong".into())).await.unwrap();
     until(|| heard(&nodes, 0) == 2 && heard(&nodes, 1) == 2).await;
     drop(one);
+}
+
+#[tokio::test]
+async fn who_is_online_is_known_at_every_node() {
+    let nodes = Nodes::new(3);
+    let setup = SessionSetup { identity: Some("ada".into()), ..SessionSetup::anonymous(Access::Write) };
+    let handle = within(nodes.directories[0].open(&doc("a"))).await.unwrap();
+    let seat = within(handle.join(setup)).await.unwrap();
+    let client = ClientId::new(7).unwrap();
+    let present = AwarenessEntry { client, clock: 1, state: Some("{}") };
+    within(seat.deliver(vec![Message::Awareness(AwarenessUpdate::encode([present]))])).await.unwrap();
+    let ada = PersonKey::Known("ada".into());
+    until(|| nodes.directories[0].whereabouts().sighting(&ada) != Sighting::default()).await;
+    for directory in &nodes.directories {
+        assert_eq!(within(directory.sighting(&ada)).await.docs, [doc("a")]);
+        assert_eq!(within(directory.online(None, 10)).await, [(ada.clone(), vec![doc("a")])]);
+    }
+    // A listener at another node has the document opened there.
+    let attendance = within(nodes.directories[1].attendance(&doc("a"))).await;
+    until(|| nodes.directories[1].whereabouts().sighting(&ada).docs == [doc("a")]).await;
+    assert_eq!(nodes.directories[1].loaded(), 1);
+    drop((attendance, seat));
+    until(|| nodes.directories[1].whereabouts().sighting(&ada).docs.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_notification_posted_at_another_node_rings_here() {
+    let nodes = Nodes::new(2);
+    let user = UserId::new("ada").unwrap();
+    let [here, there] = [0, 1].map(|node| nodes.directories[node].notifications().clone());
+    let mut delivery = here.listen(&user, After::Beginning);
+    let posting = |body: &'static [u8]| Posting {
+        key: None,
+        posted: 1,
+        expires: u64::MAX,
+        body: Bytes::from_static(body),
+    };
+    for body in [&b"\"one\""[..], b"\"two\""] {
+        within(there.post(user.clone(), posting(body))).await.unwrap();
+        let word = String::from_utf8_lossy(&body[1..4]).into_owned();
+        within(std::future::poll_fn(|cx| {
+            loop {
+                match delivery.poll_event(cx) {
+                    std::task::Poll::Ready(Next::Event(event)) => {
+                        if String::from_utf8_lossy(event.data()).contains(&word) {
+                            return std::task::Poll::Ready(());
+                        }
+                    }
+                    std::task::Poll::Ready(Next::End(why)) => panic!("{why:?}"),
+                    std::task::Poll::Pending => return std::task::Poll::Pending,
+                }
+            }
+        }))
+        .await;
+    }
 }

@@ -15,7 +15,7 @@ struct Office {
 impl Office {
     fn new(keep: usize) -> Self {
         let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
-        let notifications = Notifications::new(store, keep, Arc::default());
+        let notifications = Notifications::new(store, keep, Arc::default(), None);
         Self { notifications, ada: UserId::new("ada").unwrap() }
     }
 
