@@ -30,7 +30,7 @@ use tracing::{debug, info};
 use self::consumer::Consumer;
 use self::intake::Intake;
 use self::task::{End, Frames, Request, Session, Times};
-use self::window::Window;
+use self::window::{LEAST_BYTES, Window};
 use super::Upgrades;
 use super::life::Keepalive;
 use super::ward::{Client, Ward};
@@ -103,8 +103,9 @@ impl Drop for Entered {
 }
 
 impl Sessions {
-    pub(crate) fn new(doors: Upgrades, window: usize) -> Self {
-        Self { doors, known: Known::default(), window }
+    /// `outbox`: bytes that may wait for one slow reader.
+    pub(crate) fn new(doors: Upgrades, outbox: usize) -> Self {
+        Self { doors, known: Known::default(), window: outbox.max(LEAST_BYTES) }
     }
 
     fn limits(&self) -> &Limits {
