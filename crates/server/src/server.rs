@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_persistence::DocumentStore;
+use quire_persistence::{DocumentStore, Use};
+use quire_relay::{Events, RedisRelay};
 use quire_sync_protocol::{Limits, RoomConfig};
 use quire_view::{Pool, PoolConfig};
 use tokio::net::TcpListener;
@@ -109,13 +110,14 @@ impl Server {
     /// Opens the store and the address. Connections queue up from now on and are served by [`Server::run`].
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let spec = config.store.clone();
+        let mode = if config.redis.is_some() { Use::Shared } else { Use::Sole };
         // Recovery after a crash reads and writes; not a thing for a thread of the runtime.
-        let store = tokio::task::spawn_blocking(move || quire_persistence::open(&spec)).await;
+        let store = tokio::task::spawn_blocking(move || quire_persistence::open_for(&spec, mode)).await;
         let store = store.map_err(|error| StartError::Directory(io::Error::other(error)))??;
         Self::bind_with(config, store).await
     }
 
-    /// Like [`Server::bind`] with a store of the caller's own, whatever the configuration says.
+    /// Like [`Server::bind`] with a store of the caller's own, whatever the configuration says. With Redis it must be one that servers can share.
     pub async fn bind_with(config: Config, store: Arc<dyn DocumentStore>) -> Result<Self, StartError> {
         let (listener, address) = listen(config.listen).await?;
         let program = match &config.worker {
@@ -123,7 +125,9 @@ impl Server {
             None => std::env::current_exe().map_err(StartError::Program)?,
         };
         let tls = config.tls.clone().map(Tls::new).transpose()?;
-        let directory = directory(&config, store).map_err(StartError::Directory)?;
+        let relay = config.redis.as_ref().map(RedisRelay::start).transpose();
+        let relay = relay.map_err(|error| StartError::Directory(io::Error::other(error)))?;
+        let directory = directory(&config, store, relay).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let ledger = Ledger::new(config.revocations.clone());
         let on_loopback = config.listen.ip().is_loopback();
@@ -276,7 +280,11 @@ fn limits(config: &Config) -> Limits {
     Limits { frame_bytes: config.max_message, ..Limits::default() }
 }
 
-fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Directory> {
+fn directory(
+    config: &Config,
+    store: Arc<dyn DocumentStore>,
+    relay: Option<(Arc<RedisRelay>, Events)>,
+) -> io::Result<Directory> {
     let compaction = match config.injection.eager_compaction {
         None => CompactionPolicy::default(),
         Some(updates) => {
@@ -296,7 +304,10 @@ fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Direc
         compaction,
         ..DirectoryConfig::default()
     };
-    Directory::new(config, store)
+    match relay {
+        Some((relay, events)) => Directory::in_cluster(config, store, (relay, events)),
+        None => Directory::new(config, store),
+    }
 }
 
 fn pool(config: &Config, program: PathBuf) -> Pool {

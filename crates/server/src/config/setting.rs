@@ -204,6 +204,22 @@ pub static SETTINGS: &[Setting] = &[
         group: "Storing",
     },
     Setting {
+        key: "redis",
+        kind: Kind::Value,
+        placeholder: "URL",
+        default: "",
+        help: "Redis, through which servers that share one PostgreSQL tell each other what is new: redis://..., rediss://...",
+        group: "Storing",
+    },
+    Setting {
+        key: "redis_prefix",
+        kind: Kind::Value,
+        placeholder: "TEXT",
+        default: "quire",
+        help: "What the names of channels in Redis begin with; the same for all servers of a cluster",
+        group: "Storing",
+    },
+    Setting {
         key: "idle_unload",
         kind: Kind::Value,
         placeholder: "TIME",
