@@ -4,8 +4,8 @@
 // Alone: how long clients are out.
 
 import assert from 'node:assert/strict'
-import { createServer, connect } from 'node:net'
 import { test } from 'node:test'
+import { balancer } from './lib/balancer.mjs'
 import { openClient, serverCopy, waitFor } from './lib/client.mjs'
 import { connected, nodes } from './lib/nodes.mjs'
 
@@ -13,34 +13,6 @@ const CLIENTS = Number(process.env.QUIRE_ROLLING ?? 24)
 const DOCUMENTS = Math.ceil(CLIENTS / 10)
 const OUT_MS = 5_000
 const TYPING_MS = 400
-
-/** A balancer that knows nothing but TCP: one server after the other, the next one if it refuses. */
-async function balancer (t, servers) {
-  let turn = 0
-  const sockets = new Set()
-  const listener = createServer({ allowHalfOpen: false }, client => {
-    sockets.add(client)
-    client.on('error', () => client.destroy())
-    client.on('close', () => sockets.delete(client))
-    const attempt = left => {
-      if (left === 0) { client.destroy(); return }
-      const upstream = connect({ port: servers[turn++ % servers.length].port, host: '127.0.0.1' })
-      upstream.once('error', () => attempt(left - 1))
-      upstream.once('connect', () => {
-        upstream.removeAllListeners('error')
-        upstream.on('error', () => client.destroy())
-        upstream.on('close', () => client.destroy())
-        client.on('close', () => upstream.destroy())
-        client.pipe(upstream).pipe(client)
-      })
-    }
-    attempt(servers.length)
-  })
-  await new Promise(resolve => listener.listen(0, '127.0.0.1', resolve))
-  t.after(() => { for (const socket of sockets) socket.destroy(); listener.close() })
-  const { port } = listener.address()
-  return { port, url: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}` }
-}
 
 test(`a rolling restart of three servers under ${CLIENTS} typing clients`, { timeout: 300_000 }, async t => {
   const { servers } = await nodes(t, 3)

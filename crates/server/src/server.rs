@@ -127,7 +127,7 @@ impl Server {
         let tls = config.tls.clone().map(Tls::new).transpose()?;
         let relay = config.redis.as_ref().map(RedisRelay::start).transpose();
         let relay = relay.map_err(|error| StartError::Directory(io::Error::other(error)))?;
-        let directory = directory(&config, store, relay).map_err(StartError::Directory)?;
+        let directory = directory(&config, store, relay, address).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let ledger = Ledger::new(config.revocations.clone());
         let on_loopback = config.listen.ip().is_loopback();
@@ -284,7 +284,13 @@ fn directory(
     config: &Config,
     store: Arc<dyn DocumentStore>,
     relay: Option<(Arc<RedisRelay>, Events)>,
+    address: SocketAddr,
 ) -> io::Result<Directory> {
+    let advertised = config.advertise.clone().or_else(|| {
+        // With a certificate it is not known for which name it is.
+        let is_known = !address.ip().is_unspecified() && config.tls.is_none();
+        is_known.then(|| format!("http://{address}").into())
+    });
     let compaction = match config.injection.eager_compaction {
         None => CompactionPolicy::default(),
         Some(updates) => {
@@ -305,7 +311,7 @@ fn directory(
         ..DirectoryConfig::default()
     };
     match relay {
-        Some((relay, events)) => Directory::in_cluster(config, store, (relay, events)),
+        Some((relay, events)) => Directory::in_cluster(config, store, (relay, events), advertised),
         None => Directory::new(config, store),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quire_persistence::{StoreSpec, StoreSpecError};
@@ -41,6 +42,8 @@ pub struct Config {
     pub(crate) store: StoreSpec,
     /// Where servers that share the store tell each other what is new.
     pub(crate) redis: Option<RedisConfig>,
+    /// Where other servers reach this one over HTTP; `None` for the address that is listened on.
+    pub(crate) advertise: Option<Arc<str>>,
     /// What was revoked; `None` where nothing is to survive the process.
     pub(crate) revocations: Option<PathBuf>,
     pub(crate) idle_unload: Duration,
@@ -105,6 +108,7 @@ impl Config {
             },
             store,
             redis,
+            advertise: reader.optional("advertise", value::origin),
             revocations,
             idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),

@@ -220,6 +220,14 @@ pub static SETTINGS: &[Setting] = &[
         group: "Storing",
     },
     Setting {
+        key: "advertise",
+        kind: Kind::Value,
+        placeholder: "URL",
+        default: "",
+        help: "Where the other servers of a cluster reach this one, such as http://10.0.0.7:1234",
+        group: "Storing",
+    },
+    Setting {
         key: "idle_unload",
         kind: Kind::Value,
         placeholder: "TIME",
