@@ -127,6 +127,11 @@ bench-store *args:
     cargo build --release --manifest-path benches/Cargo.toml --target-dir target --bin store-table
     target/release/store-table {{ args }}
 
+# Pub/sub and streams of a real Redis side by side (two minutes; wants redis-server; see benches/README.md)
+bench-relay *args:
+    cargo build --release --manifest-path benches/Cargo.toml --target-dir target --bin relay-table
+    target/release/relay-table {{ args }}
+
 # The faults that other servers had, in full length (about half an hour): just soak o-03
 soak case="o-":
     cargo build --package quire-server

@@ -6,6 +6,7 @@ import * as Y from 'yjs'
 import { RawSession, messages, pack, readEvents } from './cases/lib/http-session.mjs'
 import { RawClient, documentUrl, openClient, serverCopy, waitFor } from './lib/client.mjs'
 import * as frames from './lib/frames.mjs'
+import { openQuire } from './lib/quire.mjs'
 import { start } from './lib/server.mjs'
 import { token } from './lib/token.mjs'
 
@@ -276,4 +277,24 @@ test('a frame of many items goes down in pieces, also over a WebSocket of the sa
   const doc = new Y.Doc()
   Y.applyUpdate(doc, messages(items).find(message => message.kind === 'update').payload)
   assert.equal(doc.getText('text').length, 700_000)
+})
+
+test('very many small frames over a small outbox keep no client of a stream waiting until its next sign of life', { timeout: 60_000 }, async t => {
+  const server = await start({ t, store: 'memory', args: ['--outbox', '64KiB'] })
+  const client = openQuire(server, 'doc', { t, transports: ['sse'] })
+  await client.waitSynced()
+  const doc = new Y.Doc()
+  const updates = []
+  doc.on('update', update => updates.push(update))
+  const raw = await RawClient.connect(documentUrl(server, 'doc'), { t })
+  for (let n = 0; n < 8_000; n++) {
+    doc.getText('text').insert(n, 'x')
+    await raw.update(updates.pop())
+    // The document has taken it when this is answered, so that it goes out as a frame of its own.
+    await raw.send(frames.queryAwareness())
+    while (!raw.messages.splice(0).some(({ kind }) => kind === 'awareness')) await new Promise(resolve => setImmediate(resolve))
+    raw.received.length = 0
+  }
+  await client.waitEqual(doc)
+  assert.deepEqual([client.provider.transport, client.connections], ['sse', 1])
 })

@@ -180,3 +180,53 @@ test('what a document says: by polls whose answers are read slowly or not, or th
   for (const poller of [slow, late, soon]) await poller.says(shown(one.doc))
   assert.deepEqual(new Set([...fast, slow, late, soon].map(({ id }) => id)).size, 1)
 })
+
+test('notifications: by every way that is read slowly or not, each once and in order', { timeout }, async t => {
+  const server = await guarded(t, { args: ['--outbox', '64KiB'] })
+  const cutter = await cut(server, { t })
+  const token = pass('ada', 'write')
+  const numbersOf = (server, way) => {
+    const heard = { way, numbers: [], inboxes: 0 }
+    const take = (event, { body }) => { if (event === 'inbox') heard.inboxes++; else heard.numbers.push(body.n) }
+    const transport = /^client (.*)$/.exec(way)?.[1]
+    if (!transport) listen(server, '/v1/me/events', { t, token, way, heard: ({ event, data }) => take(event, data) })
+    else {
+      const { provider } = openQuire(server, 'a', { t, token, transports: [transport], provider: { notifications: true } })
+      for (const event of ['inbox', 'notification']) provider.on(event, data => take(event, data))
+    }
+    return heard
+  }
+  const slow = ['sse', 'poll', 'client websocket', 'client sse', 'client poll'].map(way => numbersOf(cutter, way))
+  const fast = ['sse', 'client websocket'].map(way => numbersOf(server, way))
+  for (const listener of [...slow, ...fast]) await waitFor(() => listener.inboxes === 1, 10_000, () => `the inbox by ${listener.way}`)
+  const text = 'x'.repeat(3_900)
+  let count = 0
+  const post = async (many, size = many) => {
+    for (const end = count + many; count < end;) {
+      await Promise.all(Array.from({ length: size }, async () => {
+        const { status } = await admin(server, 'POST', '/v1/users/ada/notifications', { body: { n: count++, text } })
+        assert.equal(status, 201)
+      }))
+    }
+  }
+  const has = async listener => {
+    await waitFor(() => listener.numbers.length >= count, 20_000, () => `${count} by ${listener.way}, not ${listener.numbers.length}`)
+    assert.equal(listener.numbers.length, count, listener.way)
+    assert.equal(listener.inboxes, 1, listener.way)
+  }
+  cutter.throttle(RATE, 'down')
+  await post(20)
+  for (const listener of fast) await has(listener)
+  cutter.stall('down')
+  await post(280, 20)
+  for (const listener of fast) await has(listener)
+  assert.ok(slow.every(({ numbers }) => numbers.length < 100), slow.map(({ numbers }) => numbers.length).join())
+  cutter.resume()
+  await post(1)
+  for (const listener of [...slow, ...fast]) await has(listener)
+  for (const listener of [...slow, ...fast]) {
+    // As they were stored, which is the same for all.
+    assert.deepEqual(listener.numbers, fast[0].numbers, listener.way)
+    assert.equal(new Set(listener.numbers).size, count)
+  }
+})

@@ -30,8 +30,11 @@ const FRAMES_MS = 60_000
 /** The share of its lease after which a session is kept by a request: one may be late. */
 const HEARTBEAT = 22 / 45
 
-/** The server keeps what is not acknowledged, and stops at a mebibyte. */
+/** The server keeps what is not acknowledged, and stops at a mebibyte, or at half of one. */
 const ACKNOWLEDGE_BYTES = ITEM_BYTES
+
+/** What an item counts there beside its bytes: very many small ones fill it, too. */
+const ENTRY_BYTES = 64
 
 /** A session is given up after so many failures in a row, within about three seconds. */
 const FAILURES = 4
@@ -223,7 +226,7 @@ export class SessionLink implements Link {
 
   #item (item: Item, cursor: string): void {
     this.#cursor = cursor
-    this.#unacknowledged += item.bytes.length
+    this.#unacknowledged += item.bytes.length + ENTRY_BYTES
     const frame = this.#assembler.add(item)
     if (frame && !this.#ended) this.#events.frame(frame)
   }

@@ -1,13 +1,13 @@
 // Made by `npm run build` in web-demo/.
 BuiltPage {
-    script: "sha256-vac60Pue8a9u5RfqNRK1p/FX3iAPC8uJWZAxsogHCjI=",
+    script: "sha256-wlYMawaFbw1MC1KY6zjUrSwP3QAzBp2gHemdVqx1/wA=",
     style: "sha256-QbwjLQ8XthjjdG7bgoWuCFEZz6zd3Vh+s9vO9X1IMAQ=",
     files: &[
         Built {
-            name: "board-Ck0Omhzf.js",
+            name: "board-CC2Ihye3.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("board-Ck0Omhzf.js.gz"),
-            brotli: include_bytes!("board-Ck0Omhzf.js.br"),
+            gzip: include_bytes!("board-CC2Ihye3.js.gz"),
+            brotli: include_bytes!("board-CC2Ihye3.js.br"),
         },
         Built {
             name: "board-WV7Fx3sI.css",
@@ -16,16 +16,10 @@ BuiltPage {
             brotli: include_bytes!("board-WV7Fx3sI.css.br"),
         },
         Built {
-            name: "caret-CQeQRFPd.js",
+            name: "caret-BjCynaA0.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("caret-CQeQRFPd.js.gz"),
-            brotli: include_bytes!("caret-CQeQRFPd.js.br"),
-        },
-        Built {
-            name: "code-B7xoecyn.js",
-            content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("code-B7xoecyn.js.gz"),
-            brotli: include_bytes!("code-B7xoecyn.js.br"),
+            gzip: include_bytes!("caret-BjCynaA0.js.gz"),
+            brotli: include_bytes!("caret-BjCynaA0.js.br"),
         },
         Built {
             name: "code-BjTK-Urb.css",
@@ -34,16 +28,22 @@ BuiltPage {
             brotli: include_bytes!("code-BjTK-Urb.css.br"),
         },
         Built {
+            name: "code-CSk8CUC3.js",
+            content_type: "text/javascript; charset=utf-8",
+            gzip: include_bytes!("code-CSk8CUC3.js.gz"),
+            brotli: include_bytes!("code-CSk8CUC3.js.br"),
+        },
+        Built {
             name: "icon-WSRpSPED.svg",
             content_type: "image/svg+xml",
             gzip: include_bytes!("icon-WSRpSPED.svg.gz"),
             brotli: include_bytes!("icon-WSRpSPED.svg.br"),
         },
         Built {
-            name: "index-wY3JFVNr.js",
+            name: "index-BKQ-Leaj.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("index-wY3JFVNr.js.gz"),
-            brotli: include_bytes!("index-wY3JFVNr.js.br"),
+            gzip: include_bytes!("index-BKQ-Leaj.js.gz"),
+            brotli: include_bytes!("index-BKQ-Leaj.js.br"),
         },
         Built {
             name: "licences-BJM1FtYr.txt",
@@ -76,16 +76,16 @@ BuiltPage {
             brotli: include_bytes!("tools-DkDknbHu.js.br"),
         },
         Built {
+            name: "write-BQiTfb__.js",
+            content_type: "text/javascript; charset=utf-8",
+            gzip: include_bytes!("write-BQiTfb__.js.gz"),
+            brotli: include_bytes!("write-BQiTfb__.js.br"),
+        },
+        Built {
             name: "write-DC2-4D4_.css",
             content_type: "text/css; charset=utf-8",
             gzip: include_bytes!("write-DC2-4D4_.css.gz"),
             brotli: include_bytes!("write-DC2-4D4_.css.br"),
-        },
-        Built {
-            name: "write-DsspaVN3.js",
-            content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("write-DsspaVN3.js.gz"),
-            brotli: include_bytes!("write-DsspaVN3.js.br"),
         },
         Built {
             name: "yjs-BCSxWZ6c.js",

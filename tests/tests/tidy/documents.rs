@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::{assert_none, tree};
 
 /// At the root, and beside the crate whose contract each is.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -16,6 +16,7 @@ const DOCUMENTS: [&str; 12] = [
     "LICENSE-MIT",
     "crates/sync-protocol/PROTOCOL.md",
     "crates/persistence/FORMAT.md",
+    "crates/relay/RELAY.md",
     "crates/server/OPERATIONS.md",
     "client/README.md",
 ];

@@ -13,8 +13,8 @@ use crate::redis::counts::Counters;
 use crate::redis::topics::Topics;
 use crate::relay::{Event, NodeId, Topic};
 
-/// Hears what comes on a connection, and tells the node. It runs where the connection reads: so nothing queues between the socket and the
-/// bounded queue of the node.
+/// Hears what comes on a connection, and tells the node. It runs where the connection reads, so nothing queues between the socket and the
+/// bounded queue of the node. (For a cluster the library has a queue of its own in between, which is emptied without waiting for anybody.)
 #[derive(Debug)]
 pub(super) struct Hearing {
     pub(super) node: NodeId,

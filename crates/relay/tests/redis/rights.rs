@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use quire_relay::Relay;
+use quire_relay::{Relay, State};
 use quire_testkit::redis::RedisServer;
 
 use crate::support::{Node, config, hello, topic};
@@ -44,4 +44,40 @@ async fn a_wrong_password_and_a_missing_right_are_told() {
     node.relay.subscribe(&topic("a"));
     let why = node.apart().await;
     assert!(why.contains("SUBSCRIBE") && why.contains("NoPerm") && !why.contains("hunter"), "{why}");
+}
+
+/// Where [`certificates_are_checked`] connects to when it has been started by itself, in a process that trusts the certificate.
+const URL: &str = "QUIRE_TEST_REDIS";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_checked() {
+    if let Ok(url) = std::env::var(URL) {
+        return works_with_tls(&url).await;
+    }
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let redis = RedisServer::start_tls(&cert.pem(), &signing_key.serialize_pem());
+    let url = format!("rediss://127.0.0.1:{}", redis.port());
+    let why = Node::of(&config(&url)).apart().await;
+    assert!(why.contains("certificate"), "{why}");
+
+    // The authorities of the system are a matter of the process.
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "rights::certificates_are_checked"])
+        .env("SSL_CERT_FILE", redis.folder().join("certificate.pem"))
+        .env(URL, url)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+async fn works_with_tls(url: &str) {
+    let config = config(url);
+    let a = topic("a");
+    let mut listener = Node::hearing(&config, from_ref(&a)).await;
+    let speaker = Node::connected(&config).await;
+    assert_eq!(speaker.relay.state(), State::Connected);
+    speaker.relay.publish(&a, &hello(1));
+    listener.hears(&a, &speaker, &hello(1)).await;
 }

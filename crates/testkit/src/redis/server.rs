@@ -30,6 +30,29 @@ impl RedisServer {
         server
     }
 
+    /// Starts one that speaks TLS only, with this certificate and its key, in PEM.
+    pub fn start_tls(certificate: &str, key: &str) -> Self {
+        let mut server = Self::absent();
+        let file = |name: &str, text: &str| {
+            let path = server.folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (certificate, key) = (file("certificate.pem", certificate), file("key.pem", key));
+        let port = server.port.to_string();
+        let settings = [
+            ["--port", "0"],
+            ["--tls-port", &port],
+            ["--tls-cert-file", &certificate],
+            ["--tls-key-file", &key],
+            ["--tls-ca-cert-file", &certificate],
+            ["--tls-auth-clients", "no"],
+        ];
+        server.settings = settings.concat().into_iter().map(str::to_owned).collect();
+        server.resume();
+        server
+    }
+
     /// One that is not running yet, at a port where nobody listens.
     pub fn absent() -> Self {
         Self::absent_with(&[])
@@ -46,6 +69,11 @@ impl RedisServer {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
     }
 
     /// Its URL, without a password.
@@ -100,11 +128,15 @@ impl RedisServer {
                 let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
                 panic!("redis-server has ended ({status}):\n{log}");
             }
-            // It answers, be it that a password is needed or that a certificate is.
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+            if self.settings.iter().any(|setting| setting == "--tls-port") {
+                // It takes connections only when it can speak on them.
+                return Some(());
+            }
+            // It answers, be it that a password is needed.
             stream.set_read_timeout(Some(PATIENCE)).ok()?;
             stream.write_all(b"PING\r\n").ok()?;
-            stream.read(&mut [0]).ok()
+            stream.read(&mut [0]).ok().map(drop)
         });
     }
 

@@ -33,7 +33,7 @@ use self::consumer::Consumer;
 use self::forward::Forwarder;
 use self::intake::Intake;
 use self::task::{End, Frames, Request, Session, Times};
-use self::window::Window;
+use self::window::{LEAST_BYTES, Window};
 use super::Upgrades;
 use super::life::Keepalive;
 use super::ward::{Client, Ward};
@@ -122,10 +122,11 @@ impl Drop for Entered {
 }
 
 impl Sessions {
-    pub(crate) fn new(doors: Upgrades, window: usize) -> Self {
+    /// `outbox`: bytes that may wait for one slow reader.
+    pub(crate) fn new(doors: Upgrades, outbox: usize) -> Self {
         let cluster = doors.shared.cluster().cloned();
         let cluster = cluster.and_then(|cluster| Some((cluster, Forwarder::new()?)));
-        Self { doors, known: Known::default(), window, cluster }
+        Self { doors, known: Known::default(), window: outbox.max(LEAST_BYTES), cluster }
     }
 
     fn limits(&self) -> &Limits {

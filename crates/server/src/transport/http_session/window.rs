@@ -22,8 +22,12 @@ pub(super) struct Window {
     limit: usize,
 }
 
-/// What an item costs beside its bytes.
+/// What an item costs beside its bytes. Clients count the same.
 const ENTRY_BYTES: usize = 64;
+
+/// The least limit of a window. A client that streams acknowledges after [`ITEM_BYTES`]: with less room it would be
+/// waited for while it waits for more.
+pub(super) const LEAST_BYTES: usize = 2 * ITEM_BYTES;
 
 /// What one delivery holds, beyond one item.
 const DELIVERY_BYTES: usize = 2 * ITEM_BYTES;
