@@ -77,6 +77,11 @@ fuzz-yjs folder="crates/testkit/corpus/updates":
     cargo build --package quire-testkit --bin corpus
     node tests/interop/fuzz/accepted.mjs {{ folder }}
 
+# Three servers over PostgreSQL and Redis are restarted one after the other under typing clients: just rolling 300
+rolling clients="300":
+    cargo build --package quire-server
+    cd tests/interop && QUIRE_ROLLING={{ clients }} node --test rolling.test.mjs
+
 # Clusters in virtual time, each seed with its own faults: nodes agree, nothing confirmed is lost: just clusters 100000
 clusters seeds="5000":
     QUIRE_SEEDS={{ seeds }} cargo test --release --package quire-tests --test cluster -- --nocapture

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_persistence::DocumentStore;
+use quire_persistence::{DocumentStore, Use};
+use quire_relay::{Events, RedisRelay};
 use quire_sync_protocol::{Limits, RoomConfig};
 use quire_view::{Pool, PoolConfig};
 use tokio::net::TcpListener;
@@ -110,13 +111,14 @@ impl Server {
     /// Opens the store and the address. Connections queue up from now on and are served by [`Server::run`].
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let spec = config.store.clone();
+        let mode = if config.redis.is_some() { Use::Shared } else { Use::Sole };
         // Recovery after a crash reads and writes; not a thing for a thread of the runtime.
-        let store = tokio::task::spawn_blocking(move || quire_persistence::open(&spec)).await;
+        let store = tokio::task::spawn_blocking(move || quire_persistence::open_for(&spec, mode)).await;
         let store = store.map_err(|error| StartError::Directory(io::Error::other(error)))??;
         Self::bind_with(config, store).await
     }
 
-    /// Like [`Server::bind`] with a store of the caller's own, whatever the configuration says.
+    /// Like [`Server::bind`] with a store of the caller's own, whatever the configuration says. With Redis it must be one that servers can share.
     pub async fn bind_with(config: Config, store: Arc<dyn DocumentStore>) -> Result<Self, StartError> {
         let (listener, address) = listen(config.listen).await?;
         let program = match &config.worker {
@@ -125,7 +127,9 @@ impl Server {
         };
         let tls = config.tls.clone().map(Tls::new).transpose()?;
         let ledger = Ledger::new(config.revocations.clone(), Arc::clone(&store));
-        let directory = directory(&config, store).map_err(StartError::Directory)?;
+        let relay = config.redis.as_ref().map(RedisRelay::start).transpose();
+        let relay = relay.map_err(|error| StartError::Directory(io::Error::other(error)))?;
+        let directory = directory(&config, store, relay, address).map_err(StartError::Directory)?;
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         // A store that is shared is asked over the network; not a thing for a thread of the runtime.
         let reading = ledger.clone();
@@ -286,7 +290,17 @@ fn limits(config: &Config) -> Limits {
     Limits { frame_bytes: config.max_message, ..Limits::default() }
 }
 
-fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Directory> {
+fn directory(
+    config: &Config,
+    store: Arc<dyn DocumentStore>,
+    relay: Option<(Arc<RedisRelay>, Events)>,
+    address: SocketAddr,
+) -> io::Result<Directory> {
+    let advertised = config.advertise.clone().or_else(|| {
+        // With a certificate it is not known for which name it is.
+        let is_known = !address.ip().is_unspecified() && config.tls.is_none();
+        is_known.then(|| format!("http://{address}").into())
+    });
     let compaction = match config.injection.eager_compaction {
         None => CompactionPolicy::default(),
         Some(updates) => {
@@ -306,7 +320,10 @@ fn directory(config: &Config, store: Arc<dyn DocumentStore>) -> io::Result<Direc
         compaction,
         ..DirectoryConfig::default()
     };
-    Directory::new(config, store)
+    match relay {
+        Some((relay, events)) => Directory::in_cluster(config, store, (relay, events), advertised),
+        None => Directory::new(config, store),
+    }
 }
 
 fn pool(config: &Config, program: PathBuf) -> Pool {

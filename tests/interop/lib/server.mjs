@@ -29,7 +29,7 @@ export function binaryPath () {
 
 /**
  * @typedef {object} ServerOptions
- * @property {'redb' | 'sled' | 'memory'} [store] default redb
+ * @property {string} [store] redb (the default), sled, memory, or postgres://...
  * @property {string} [dataDir] an existing data folder; else a temporary one that is removed at the end
  * @property {number} [port] default: any free one
  * @property {string[]} [faults] values of --fault-injection, such as 'store-delay=500ms'
@@ -73,7 +73,9 @@ export class Server {
 
   /** The command line (without the binary), for messages. */
   args () {
-    const store = { redb: 'redb', sled: `sled:${join(this.dataDir, 'sled')}`, memory: 'memory' }[this.store]
+    const store = this.store.startsWith('postgres://')
+      ? this.store
+      : { redb: 'redb', sled: `sled:${join(this.dataDir, 'sled')}`, memory: 'memory' }[this.store]
     if (store === undefined) throw new Error(`unknown store ${this.store}`)
     return ['serve', '--listen', `127.0.0.1:${this.port}`, '--data', this.dataDir, '--store', store,
       ...(this.options.faults ?? []).flatMap(fault => ['--fault-injection', fault]),

@@ -87,7 +87,8 @@ fn hear(shared: &Shared, doc: &DocId, from: NodeId, message: Message) {
 fn hear_all(shared: &Shared, from: NodeId, message: Message) {
     match message {
         Message::Question { question, says } => {
-            let answer = Question::answer(&says, &shared.whereabouts).unwrap_or_default();
+            let answer = shared.addresses.answer(shared.relay.node(), &says);
+            let answer = answer.or_else(|| Question::answer(&says, &shared.whereabouts)).unwrap_or_default();
             let answer = Message::Answer { to: from, question, says: answer.into() };
             shared.publish(&Topic::Cluster, &answer);
         }

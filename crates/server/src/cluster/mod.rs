@@ -10,6 +10,7 @@
 //!
 //! What the nodes of a cluster rely on is described in `RELAY.md`.
 
+mod address;
 mod check;
 mod listen;
 mod member;
@@ -25,6 +26,7 @@ use quire_relay::{Events, Message, Relay, State, Topic};
 use quire_sync_protocol::DocId;
 use tokio::time::timeout;
 
+use self::address::Addresses;
 pub(crate) use self::member::Member;
 use self::pending::Pending;
 use self::topics::Topics;
@@ -36,9 +38,6 @@ use crate::presence::Whereabouts;
 /// How long a document that is opened here waits for other nodes to subscribe, answer and store what they have. A node that is slow or gone
 /// costs this much once.
 const ENTER: Duration = Duration::from_secs(1);
-
-/// How long the answers of other nodes are waited for.
-const ANSWERS: Duration = Duration::from_millis(500);
 
 /// This node among others. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug)]
@@ -53,6 +52,7 @@ struct Shared {
     topics: Topics,
     users: Users,
     pending: Pending,
+    addresses: Addresses,
     /// Since when the relay does not work, if it does not.
     apart: Mutex<Option<Instant>>,
 }
@@ -69,11 +69,22 @@ impl Cluster {
         store: Arc<dyn DocumentStore>,
         counters: Arc<Counters>,
         whereabouts: Whereabouts,
+        address: Option<Arc<str>>,
     ) -> Self {
         relay.subscribe(&Topic::Cluster);
         let (topics, users, pending) = (Topics::default(), Users::default(), Pending::default());
         let apart = Mutex::new((relay.state() != State::Connected).then(Instant::now));
-        let shared = Arc::new(Shared { relay, store, counters, whereabouts, topics, users, pending, apart });
+        let shared = Arc::new(Shared {
+            relay,
+            store,
+            counters,
+            whereabouts,
+            topics,
+            users,
+            pending,
+            addresses: Addresses::new(address),
+            apart,
+        });
         tokio::spawn(listen::run(Arc::downgrade(&shared), events));
         tokio::spawn(check::run(Arc::downgrade(&shared)));
         Self(shared)
@@ -94,8 +105,8 @@ impl Cluster {
         self.0.publish(&Topic::Document(doc.clone()), message);
     }
 
-    /// Asks every other node, and gives the answers that come in time.
-    pub(crate) async fn ask_all(&self, says: String) -> Vec<Arc<str>> {
+    /// Asks every other node, and gives the answers that come in this time.
+    pub(crate) async fn ask_all(&self, says: String, patience: Duration) -> Vec<Arc<str>> {
         if self.0.relay.state() != State::Connected {
             return Vec::new();
         }
@@ -107,7 +118,7 @@ impl Cluster {
             }
         };
         // Who has not answered by then is left out.
-        let _ = timeout(ANSWERS, asking).await;
+        let _ = timeout(patience, asking).await;
         question.answers()
     }
 

@@ -39,6 +39,9 @@ fn line(raw: &Raw, setting: &Setting) -> (String, String) {
     {
         return (format!("# store is {spec}, with a password that is not shown"), place.to_string());
     }
+    if setting.key == "redis" && texts.concat().contains('@') {
+        return ("# redis is set, with a password that is not shown".to_owned(), place.to_string());
+    }
     let quoted = |text: &String| toml::Value::from(text.as_str()).to_string();
     let value = match setting.kind {
         Kind::Value if texts.concat().bytes().all(|byte| byte.is_ascii_digit()) => texts.concat(),

@@ -31,8 +31,10 @@ pub struct Raw {
 impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let given = self.given.iter().map(|(key, Given { texts, place })| {
+            // An address may hold a password.
+            let has_password = texts.iter().any(|text| text.contains("://") && text.contains('@'));
             let secret = Setting::by_key(key).is_none_or(|setting| setting.kind == Kind::Secret);
-            (key, if secret { &[] } else { texts.as_slice() }, place)
+            (key, if secret || has_password { &[] } else { texts.as_slice() }, place)
         });
         let given: Vec<_> = given.collect();
         let Self { given: _, faults, warnings } = self;

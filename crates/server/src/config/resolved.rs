@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quire_persistence::{StoreSpec, StoreSpecError};
+use quire_relay::RedisConfig;
 use tracing_subscriber::filter::Targets;
 
 use super::access::Access;
@@ -38,6 +40,10 @@ pub struct Config {
     pub(crate) bounds: Bounds,
     pub(crate) rates: Rates,
     pub(crate) store: StoreSpec,
+    /// Where servers that share the store tell each other what is new.
+    pub(crate) redis: Option<RedisConfig>,
+    /// Where other servers reach this one over HTTP; `None` for the address that is listened on.
+    pub(crate) advertise: Option<Arc<str>>,
     /// What was revoked; `None` where nothing is to survive the process.
     pub(crate) revocations: Option<PathBuf>,
     pub(crate) idle_unload: Duration,
@@ -81,6 +87,7 @@ impl Config {
         }
         let data = reader.value("data", directory);
         let store = reader.value("store", |text| store(text).map(|spec| spec.within(&data)));
+        let redis = reader.redis(&store);
         let revocations = match &store {
             // Where several servers share documents, they share what was revoked.
             StoreSpec::Memory | StoreSpec::Postgres(_) => None,
@@ -100,6 +107,8 @@ impl Config {
                 bytes: reader.value("max_byte_rate", |text| value::bytes(text, 64 << 10..=1 << 40)),
             },
             store,
+            redis,
+            advertise: reader.optional("advertise", value::origin),
             revocations,
             idle_unload: reader.value("idle_unload", |text| value::duration(text, Duration::ZERO..=DAY)),
             keepalive: reader.value("keepalive", |text| value::duration(text, SECOND..=5 * MINUTE)),
@@ -216,6 +225,30 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Redis, which is of use only where the store can be shared.
+    fn redis(&mut self, store: &StoreSpec) -> Option<RedisConfig> {
+        let prefix = self.value("redis_prefix", |text| {
+            RedisConfig::parse("redis://localhost")
+                .and_then(|config| config.with_prefix(text))
+                .map_err(|error| error.to_string())
+        });
+        let redis = self.optional("redis", |text| {
+            RedisConfig::parse(text)
+                .and_then(|config| config.with_prefix(prefix.prefix()))
+                .map_err(|error| error.to_string())
+        })?;
+        if !matches!(store, StoreSpec::Postgres(_)) {
+            self.fault(
+                "redis",
+                format!(
+                    "servers that tell each other what is new must have one store, and {store} is of this server alone: give all \
+                     of them the same --store postgres://..., or leave Redis out"
+                ),
+            );
+        }
+        Some(redis)
     }
 
     fn bounds(&mut self) -> Bounds {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An address with a port. Names are not looked up, but `localhost` is understood.
@@ -14,6 +15,17 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
     text.parse().map_err(|_| expected())
+}
+
+/// A URL of scheme, host and port alone.
+pub(super) fn origin(text: &str) -> Result<Arc<str>, String> {
+    let expected = || format!("{text:?} is no address of a server; write one such as http://10.0.0.7:1234");
+    let url = text.strip_suffix('/').unwrap_or(text);
+    let uri: http::Uri = url.parse().map_err(|_| expected())?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let is_bare = uri.path_and_query().is_none_or(|path| path.as_str() == "/");
+    let has_user = uri.authority().is_none_or(|host| host.as_str().contains('@'));
+    if is_web && is_bare && !has_user { Ok(url.into()) } else { Err(expected()) }
 }
 
 /// `true` or `false`, also `1` and `0`.

@@ -57,6 +57,9 @@ pub struct Directory {
     shared: Arc<Shared>,
 }
 
+/// What makes a node of a directory: the relay, what it tells, and where other nodes reach this one.
+type Among = (Arc<dyn Relay>, Events, Option<Arc<str>>);
+
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
@@ -129,25 +132,27 @@ impl Directory {
         Self::make(config, store, None)
     }
 
-    /// A directory among others over one store, which tell each other through this relay. Call within a tokio runtime.
+    /// A directory among others over one store, which tell each other through this relay. `address` is where other nodes reach this one
+    /// over HTTP. Call within a tokio runtime.
     pub fn in_cluster(
         config: DirectoryConfig,
         store: Arc<dyn DocumentStore>,
         relay: (Arc<dyn Relay>, Events),
+        address: Option<Arc<str>>,
     ) -> std::io::Result<Self> {
-        Self::make(config, store, Some(relay))
+        Self::make(config, store, Some((relay.0, relay.1, address)))
     }
 
     fn make(
         config: DirectoryConfig,
         store: Arc<dyn DocumentStore>,
-        relay: Option<(Arc<dyn Relay>, Events)>,
+        among: Option<Among>,
     ) -> std::io::Result<Self> {
         let counters = Arc::<Counters>::default();
         let whereabouts = Whereabouts::new(config.stream_bytes, Arc::clone(&counters));
-        let cluster = relay.map(|(relay, events)| {
+        let cluster = among.map(|(relay, events, address)| {
             let (store, counters) = (Arc::clone(&store), Arc::clone(&counters));
-            Cluster::join(relay, events, store, counters, whereabouts.clone())
+            Cluster::join(relay, events, store, counters, whereabouts.clone(), address)
         });
         let deleted = Arc::<AtomicBool>::default();
         let shared = Shared {

@@ -35,6 +35,7 @@ use super::ward::{Client, Ward};
 use super::ws::{self, End};
 use crate::accept::{Held, Line, Peer, Strangers, Wire};
 use crate::auth::{Caller, Gate, Pass, Permit, Right, token_of_subprotocol};
+use crate::cluster::Cluster;
 use crate::config::Refuse;
 use crate::doc::{Directory, JoinError, OpenError, Seat};
 use crate::http::{ApiError, Refused, Response};
@@ -109,6 +110,13 @@ pub(crate) struct Audience<'a> {
 /// Whether a request wants to become a WebSocket, be it well-formed or not.
 pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     list(headers, &header::UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+}
+
+impl Shared {
+    /// This node among others, if there may be some.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        self.directory.cluster()
+    }
 }
 
 impl Upgrades {

@@ -1,5 +1,7 @@
 //! What is around documents: people, notifications, other nodes.
 
+use std::time::Duration;
+
 use quire_sync_protocol::DocId;
 
 use super::Directory;
@@ -9,6 +11,9 @@ use crate::notify::Notifications;
 use crate::presence::Whereabouts;
 use crate::presence::elsewhere::{self, Question};
 use crate::presence::{Attendance, PersonKey, Sighting};
+
+/// How long the answers of other nodes are waited for. Who has not answered by then is left out.
+const ANSWERS: Duration = Duration::from_millis(500);
 
 impl Directory {
     /// The other nodes, if there may be some.
@@ -43,7 +48,7 @@ impl Directory {
         let mut sighting = self.shared.whereabouts.sighting(person);
         if let Some(cluster) = &self.shared.cluster {
             let question = Question::Sighting { person: person.to_string() };
-            for answer in cluster.ask_all(question.json()).await {
+            for answer in cluster.ask_all(question.json(), ANSWERS).await {
                 sighting.add(&answer);
             }
         }
@@ -59,7 +64,7 @@ impl Directory {
         let here = self.shared.whereabouts.online(after, limit);
         let Some(cluster) = &self.shared.cluster else { return here };
         let question = Question::Online { after: after.map(ToString::to_string), limit };
-        let answers = cluster.ask_all(question.json()).await;
+        let answers = cluster.ask_all(question.json(), ANSWERS).await;
         elsewhere::online(here, &answers, limit)
     }
 }

@@ -40,7 +40,7 @@ impl Nodes {
         let (relay, events): (Arc<MemoryRelay>, _) = self.network.node();
         self.ids.push(relay.node());
         let store: Arc<dyn DocumentStore> = Arc::clone(&self.store) as _;
-        self.directories.push(Directory::in_cluster(config.clone(), store, (relay, events)).unwrap());
+        self.directories.push(Directory::in_cluster(config.clone(), store, (relay, events), None).unwrap());
     }
 
     fn count(&self, node: usize, counter: impl Fn(&Counters) -> &std::sync::atomic::AtomicU64) -> u64 {

@@ -10,6 +10,7 @@
 //! The contract is PROTOCOL.md, section 11.
 
 mod consumer;
+mod forward;
 mod intake;
 mod requests;
 mod task;
@@ -23,17 +24,20 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quire_relay::NodeId;
 use quire_sync_protocol::Limits;
 use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use self::consumer::Consumer;
+use self::forward::Forwarder;
 use self::intake::Intake;
 use self::task::{End, Frames, Request, Session, Times};
 use self::window::{LEAST_BYTES, Window};
 use super::Upgrades;
 use super::life::Keepalive;
 use super::ward::{Client, Ward};
+use crate::cluster::Cluster;
 use crate::doc::Seat;
 
 /// The sessions of this server. Cheap to clone.
@@ -44,9 +48,23 @@ pub(crate) struct Sessions {
     known: Known,
     /// What is kept of what a client has not acknowledged, in bytes.
     window: usize,
+    /// This node among others, and what hands requests on to them.
+    cluster: Option<(Cluster, Forwarder)>,
+}
+
+/// Where a session is.
+enum Found {
+    Here(Handle),
+    /// At another node.
+    Elsewhere(NodeId),
+    Nowhere,
 }
 
 type Known = Arc<Mutex<HashMap<Name, Handle>>>;
+
+/// Hexadecimal digits of a session's name, and of a node's.
+const NAME_DIGITS: usize = 32;
+const NODE_DIGITS: usize = 16;
 
 /// Requests of one client that wait for its session. It makes one of a kind at a time.
 const WAITING: usize = 8;
@@ -64,7 +82,8 @@ impl Name {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let is_written_so = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_written_so =
+            text.len() == NAME_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if is_written_so { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
     }
 }
@@ -105,7 +124,9 @@ impl Drop for Entered {
 impl Sessions {
     /// `outbox`: bytes that may wait for one slow reader.
     pub(crate) fn new(doors: Upgrades, outbox: usize) -> Self {
-        Self { doors, known: Known::default(), window: outbox.max(LEAST_BYTES) }
+        let cluster = doors.shared.cluster().cloned();
+        let cluster = cluster.and_then(|cluster| Some((cluster, Forwarder::new()?)));
+        Self { doors, known: Known::default(), window: outbox.max(LEAST_BYTES), cluster }
     }
 
     fn limits(&self) -> &Limits {
@@ -117,9 +138,32 @@ impl Sessions {
         Times { keepalive }
     }
 
-    fn find(&self, name: &str) -> Option<Handle> {
-        let name = Name::parse(name)?;
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+    /// A name as clients know it: where there are other nodes, the node comes first.
+    fn text_of(&self, name: Name) -> String {
+        match &self.cluster {
+            Some((cluster, _)) => format!("{}{name}", cluster.node()),
+            None => name.to_string(),
+        }
+    }
+
+    fn find(&self, text: &str) -> Found {
+        let own = self.cluster.as_ref().map(|(cluster, _)| cluster.node());
+        let (node, name) = match text.split_at_checked(text.len().saturating_sub(NAME_DIGITS)) {
+            Some(("", name)) => (None, name),
+            Some((node, name)) if node.len() == NODE_DIGITS => match u64::from_str_radix(node, 16) {
+                Ok(node) => (Some(NodeId(node)), name),
+                Err(_) => return Found::Nowhere,
+            },
+            Some(_) | None => return Found::Nowhere,
+        };
+        match (node, own) {
+            (Some(node), Some(own)) if node != own => return Found::Elsewhere(node),
+            (Some(_), None) => return Found::Nowhere,
+            (Some(_), Some(_)) | (None, _) => {}
+        }
+        let Some(name) = Name::parse(name) else { return Found::Nowhere };
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&name).cloned().map_or(Found::Nowhere, Found::Here)
     }
 
     /// Begins a session. `None` if the system has no random numbers to give, or gives one that is taken.

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use quire_relay::NodeId;
 use quire_sync_protocol::wire::items::{self, Item};
 use quire_sync_protocol::{Dialect, DocId};
 use serde_json::json;
@@ -19,9 +20,10 @@ use tracing::info;
 use warp::Reply as _;
 
 use super::consumer::Wants;
+use super::forward::was_forwarded;
 use super::task::{Frames, Over, Request as Asked, Taken};
 use super::wire::{Delivery, Opened};
-use super::{Handle, Sessions};
+use super::{Found, Handle, Sessions};
 use crate::accept::Peer;
 use crate::auth::{Caller, Right};
 use crate::http::{ApiError, Refused, Response, read_body};
@@ -103,6 +105,9 @@ pub(crate) fn loggable(path: &str) -> Cow<'_, str> {
 impl Sessions {
     /// Answers a request that [`is_for_sessions`].
     pub(crate) async fn answer(self, request: Request<Incoming>, peer: Peer) -> Response {
+        if let Some(node) = self.is_elsewhere(&request) {
+            return self.hand_on(request, node).await.unwrap_or_else(ApiError::into_response);
+        }
         let (parts, body) = request.into_parts();
         let mut response = match self.respond(&parts, body, peer).await {
             Ok(response) => response,
@@ -118,6 +123,23 @@ impl Sessions {
         let no_cache = HeaderValue::from_static("no-store, no-transform");
         response.headers_mut().insert(header::CACHE_CONTROL, no_cache);
         response
+    }
+
+    /// The other node that a request is for. One that was handed on by another goes no further.
+    fn is_elsewhere(&self, request: &Request<Incoming>) -> Option<NodeId> {
+        match target(request.uri().path())? {
+            Target::Session { name, .. } if !was_forwarded(request) => match self.find(name) {
+                Found::Elsewhere(node) => Some(node),
+                Found::Here(_) | Found::Nowhere => None,
+            },
+            Target::Session { .. } | Target::Document(_) => None,
+        }
+    }
+
+    async fn hand_on(&self, request: Request<Incoming>, node: NodeId) -> Result<Response, ApiError> {
+        let (cluster, forwarder) = self.cluster.as_ref().ok_or(ApiError::LostSession)?;
+        let address = cluster.address(node).await.ok_or(ApiError::LostSession)?;
+        forwarder.forward(request, &address).await
     }
 
     async fn respond(&self, parts: &Parts, body: Incoming, peer: Peer) -> Result<Response, ApiError> {
@@ -140,7 +162,7 @@ impl Sessions {
                 }
             }
             Target::Session { name, what } => {
-                let session = self.find(name).ok_or(ApiError::LostSession)?;
+                let Found::Here(session) = self.find(name) else { return Err(ApiError::LostSession) };
                 match what {
                     What::Itself => session.leave().await,
                     What::Frames => {
@@ -184,7 +206,7 @@ impl Sessions {
         }
         taken?;
         let delivery = session.poll(None, wants).await?;
-        let opened = Opened { session: name.to_string(), lease: self.times().lease() };
+        let opened = Opened { session: self.text_of(name), lease: self.times().lease() };
         Ok(answer(StatusCode::CREATED, BINARY, delivery.encode(Some(&opened))))
     }
 }
