@@ -26,9 +26,9 @@ const LEAVES: [&str; 1] = ["testkit"];
 /// Packages of which each stays in the crates named: what brings a runtime, a network or a disk into pure code,
 /// HTTP into what is not the server, and yrs into what must not depend on understanding documents.
 const CONFINED: [(&str, &[&str]); 14] = [
-    ("tokio", &["relay", "view", "server"]),
+    ("tokio", &["persistence", "relay", "view", "server"]),
     ("tokio-util", &["relay", "view", "server"]),
-    ("futures-util", &["relay", "view", "server"]),
+    ("futures-util", &["persistence", "relay", "view", "server"]),
     ("http", &["server"]),
     ("http-body-util", &["server"]),
     ("hyper", &["server"]),

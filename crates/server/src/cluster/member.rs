@@ -25,11 +25,8 @@ impl Member {
     pub(super) fn new(cluster: &Cluster, doc: &DocId, mailbox: Option<Mailbox>) -> Self {
         let knows = Arc::<Knowledge>::default();
         let task = mailbox.map(|mailbox| Task { mailbox, knows: Arc::clone(&knows) });
-        let entry = cluster.0.topics.enter(doc, task);
         let topic = Topic::Document(doc.clone());
-        if entry.is_first {
-            cluster.0.relay.subscribe(&topic);
-        }
+        let entry = cluster.0.topics.enter(doc, task, || cluster.0.relay.subscribe(&topic));
         Self { cluster: cluster.clone(), topic, doc: doc.clone(), entry, knows }
     }
 
@@ -75,8 +72,7 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if self.cluster.0.topics.leave(&self.doc, self.entry.number) {
-            self.cluster.0.relay.unsubscribe(&self.topic);
-        }
+        let relay = &self.cluster.0.relay;
+        self.cluster.0.topics.leave(&self.doc, self.entry.number, || relay.unsubscribe(&self.topic));
     }
 }

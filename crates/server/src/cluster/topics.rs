@@ -51,15 +51,13 @@ pub(super) struct Knowledge {
 pub(super) struct Entry {
     /// Which one it is.
     pub(super) number: u64,
-    /// It is the first for its document, which is to be subscribed to.
-    pub(super) is_first: bool,
     /// Becomes true when everything is heard.
     pub(super) subscribed: watch::Receiver<bool>,
 }
 
 impl Topics {
-    /// One more member for a document.
-    pub(super) fn enter(&self, doc: &DocId, task: Option<Task>) -> Entry {
+    /// One more member for a document. `subscribe` is called for the first one, before anybody else can enter or leave.
+    pub(super) fn enter(&self, doc: &DocId, task: Option<Task>, subscribe: impl FnOnce()) -> Entry {
         let mut table = self.lock();
         table.last += 1;
         let number = table.last;
@@ -72,22 +70,24 @@ impl Topics {
         if let Some(task) = task {
             document.task = Some((number, task));
         }
-        Entry { number, is_first: document.members == 1, subscribed: document.subscribed.subscribe() }
+        if document.members == 1 {
+            subscribe();
+        }
+        Entry { number, subscribed: document.subscribed.subscribe() }
     }
 
-    /// A member has gone; `true` if it was the document's last, which is to be unsubscribed from.
-    pub(super) fn leave(&self, doc: &DocId, number: u64) -> bool {
+    /// A member has gone. `unsubscribe` is called for the document's last one, before anybody else can enter or leave.
+    pub(super) fn leave(&self, doc: &DocId, number: u64, unsubscribe: impl FnOnce()) {
         let mut table = self.lock();
-        let Some(document) = table.documents.get_mut(doc) else { return false };
+        let Some(document) = table.documents.get_mut(doc) else { return };
         document.members -= 1;
         if document.task.as_ref().is_some_and(|(task, _)| *task == number) {
             document.task = None;
         }
-        let is_last = document.members == 0;
-        if is_last {
+        if document.members == 0 {
             table.documents.remove(doc);
+            unsubscribe();
         }
-        is_last
     }
 
     /// Everything about a document is heard from now on. `true` if this was so before: then something may have been missed.

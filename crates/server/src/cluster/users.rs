@@ -37,10 +37,7 @@ pub(crate) struct UserMember {
 impl Cluster {
     /// Hears of a user's notifications until the membership is dropped.
     pub(crate) fn user(&self, user: &UserId, listener: Arc<dyn Listener>) -> UserMember {
-        let (number, is_first) = self.0.users.enter(user, listener);
-        if is_first {
-            self.0.relay.subscribe(&topic(user));
-        }
+        let number = self.0.users.enter(user, listener, || self.0.relay.subscribe(&topic(user)));
         UserMember { cluster: self.clone(), user: user.clone(), number }
     }
 
@@ -52,24 +49,28 @@ impl Cluster {
 }
 
 impl Users {
-    fn enter(&self, user: &UserId, listener: Arc<dyn Listener>) -> (u64, bool) {
+    /// `subscribe` is called for a user's first one, before anybody else can enter or leave.
+    fn enter(&self, user: &UserId, listener: Arc<dyn Listener>, subscribe: impl FnOnce()) -> u64 {
         let mut table = self.lock();
         table.last += 1;
         let number = table.last;
         let listeners = table.users.entry(user.clone()).or_default();
         listeners.push((number, listener));
-        (number, listeners.len() == 1)
+        if listeners.len() == 1 {
+            subscribe();
+        }
+        number
     }
 
-    fn leave(&self, user: &UserId, number: u64) -> bool {
+    /// `unsubscribe` is called for a user's last one, before anybody else can enter or leave.
+    fn leave(&self, user: &UserId, number: u64, unsubscribe: impl FnOnce()) {
         let mut table = self.lock();
-        let Some(listeners) = table.users.get_mut(user) else { return false };
+        let Some(listeners) = table.users.get_mut(user) else { return };
         listeners.retain(|(listener, _)| *listener != number);
-        let is_last = listeners.is_empty();
-        if is_last {
+        if listeners.is_empty() {
             table.users.remove(user);
+            unsubscribe();
         }
-        is_last
     }
 
     /// Something about a user's notifications has changed.
@@ -98,9 +99,8 @@ impl Users {
 
 impl Drop for UserMember {
     fn drop(&mut self) {
-        if self.cluster.0.users.leave(&self.user, self.number) {
-            self.cluster.0.relay.unsubscribe(&topic(&self.user));
-        }
+        let relay = &self.cluster.0.relay;
+        self.cluster.0.users.leave(&self.user, self.number, || relay.unsubscribe(&topic(&self.user)));
     }
 }
 
