@@ -28,7 +28,10 @@ describe('several servers', { concurrency: true }, () => {
       assert.equal(client.connections, 1, 'the session was never opened anew')
       // Its server dies: the client opens another one, and nothing is lost.
       writer.disconnect()
-      const sessions = await Promise.all(servers.map(server => metric(server, 'sessions')))
+      const sessions = await waitFor(async () => {
+        const counted = await Promise.all(servers.map(server => metric(server, 'sessions')))
+        return counted.reduce((sum, one) => sum + one, 0) === 1 && counted
+      }, 10_000, 'only its session to be there')
       const home = servers[sessions.indexOf(1)]
       await home.kill('SIGKILL')
       client.text().insert(0, 'after ')

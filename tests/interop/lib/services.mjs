@@ -103,6 +103,8 @@ class Postgres extends Service {
       execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'quire', '-A', 'trust', '-E', 'UTF8', '--no-locale', '-N'], { stdio: 'ignore', ...user })
     }
     await this.run(join(bin, 'postgres'), ['-D', data, '-p', String(this.port), '-h', '127.0.0.1', '-k', this.folder, '-c', 'fsync=off', '-c', 'max_connections=200'], user)
+    // It takes connections some time before it serves them.
+    await waitFor(() => spawnSync(join(bin, 'pg_isready'), ['-h', '127.0.0.1', '-p', String(this.port), '-q']).status === 0, 20_000, 'PostgreSQL to be ready')
   }
 
   stop () { return this.end('SIGQUIT') }
