@@ -1,10 +1,10 @@
 // A real PostgreSQL and a real Redis for tests, each in a temporary folder, on a free port of 127.0.0.1, ended with its test.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { waitFor, within } from './wait.mjs'
 
 const alive = new Set()
@@ -112,7 +112,8 @@ class Postgres extends Service {
 
 function programs () {
   const found = spawnSync('sh', ['-c', 'command -v initdb'], { encoding: 'utf8' }).stdout.trim()
-  if (found) return join(found, '..')
+  // A link leads to where all of them are.
+  if (found) return dirname(realpathSync(found))
   const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql').sort((a, b) => b - a) : []
   if (versions.length === 0) throw new Error('no PostgreSQL: install it (apt-get install postgresql)')
   return `/usr/lib/postgresql/${versions[0]}/bin`
