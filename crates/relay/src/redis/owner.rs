@@ -171,25 +171,39 @@ fn send(shared: &Arc<Shared>, wire: &Wire, posts: Vec<Post>) -> Doing {
     }
     drop(topics);
     let (shared, wire) = (Arc::clone(shared), wire.clone());
+    let mut under_way = UnderWay { shared: Arc::clone(&shared), letters: letters.len() };
     Box::pin(async move {
+        let counts = in_time(shared.patience, "PUBLISH", wire.publish(&letters)).await?;
         let counters = &shared.hearing.counters;
-        match in_time(shared.patience, "PUBLISH", wire.publish(&letters)).await {
-            Ok(counts) => {
-                counters.published.add(letters.len());
-                counters.published_bytes.add(letters.iter().map(|(_, envelope)| envelope.len()).sum());
-                for (number, answer, is_counted) in asked {
-                    let others = |count: usize| Some(count.saturating_sub(usize::from(is_counted?)));
-                    // Whoever asked may have gone.
-                    let _ = answer.send(counts.get(number).copied().and_then(others));
-                }
-                Ok(())
-            }
-            Err(why) => {
-                counters.unsent.add(letters.len());
-                Err(why)
-            }
+        counters.published.add(under_way.sent());
+        counters.published_bytes.add(letters.iter().map(|(_, envelope)| envelope.len()).sum());
+        for (number, answer, is_counted) in asked {
+            let others = |count: usize| Some(count.saturating_sub(usize::from(is_counted?)));
+            // Whoever asked may have gone.
+            let _ = answer.send(counts.get(number).copied().and_then(others));
         }
+        Ok(())
     })
+}
+
+/// Letters that are being sent. They count as unsent unless they are known to have been: also if the connection is given up for another reason
+/// while they wait.
+struct UnderWay {
+    shared: Arc<Shared>,
+    letters: usize,
+}
+
+impl UnderWay {
+    /// They have been sent. Gives how many.
+    fn sent(&mut self) -> usize {
+        std::mem::take(&mut self.letters)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.shared.hearing.counters.unsent.add(self.letters);
+    }
 }
 
 fn ping(shared: &Arc<Shared>, wire: &Wire, word: u64) -> Doing {
