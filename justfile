@@ -82,6 +82,11 @@ rolling clients="300":
     cargo build --package quire-server
     cd tests/interop && QUIRE_ROLLING={{ clients }} node --test rolling.test.mjs
 
+# What an edit costs on one, two and four servers, and how soon it is seen elsewhere
+bench-nodes:
+    cargo build --release --package quire-server --bin quire
+    cd tests/interop && QUIRE_BIN="${CARGO_TARGET_DIR:-../../target}/release/quire" node bench-nodes.mjs
+
 # Clusters in virtual time, each seed with its own faults: nodes agree, nothing confirmed is lost: just clusters 100000
 clusters seeds="5000":
     QUIRE_SEEDS={{ seeds }} cargo test --release --package quire-tests --test cluster -- --nocapture

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { guarded, pass } from './cases/lib/access.mjs'
 import { waitFor } from './lib/client.mjs'
+import { peopleOf } from './lib/listen.mjs'
 import { everyWay, join, knows, typist } from './lib/people.mjs'
 import { within } from './lib/wait.mjs'
 
@@ -57,4 +58,28 @@ test('typing ends in 3 to 4 s everywhere when the tab that types is frozen, and 
   // Nothing is heard of it for twice the keepalive and 5 s.
   await knows(listeners, ['user:bob 1'], 10_000)
   await waitFor(() => !bob.provider.people.some(({ user }) => user.id === 'ada'), 2_000, 'the same over the WebSocket')
+})
+
+test('who types while the server is killed is seen to type again after its return, and to stop when it dies', async t => {
+  const server = await guarded(t)
+  const listeners = everyWay(server, '/v1/docs/a/events', { t, token: pass('eve', 'read') })
+  const bob = join(server, 'a', 'bob', { t })
+  const child = typist(t, server, 'a', pass('ada', 'write'))
+  const everywhere = (expected, deadline, label) => Promise.all([
+    ...listeners.map(listener => waitFor(() => (peopleOf(listener).get('user:ada')?.typing ?? false) === expected, deadline, `${label} over ${listener.way}`)),
+    waitFor(() => bob.provider.people.some(({ isTyping }) => isTyping) === expected, deadline, `${label} over the WebSocket`)
+  ])
+  await knows(listeners, ['user:ada 1', 'user:bob 1'])
+  child.send('type')
+  await everywhere(true, 5_000, 'typing')
+  await server.restart()
+  await everywhere(false, 10_000, 'the end of what was typed before')
+  // All of them return by themselves.
+  await knows(listeners, ['user:ada 1', 'user:bob 1'], 30_000)
+  child.send('type')
+  await everywhere(true, 10_000, 'typing after the return')
+  // The client dies in the middle of a word.
+  child.kill('SIGKILL')
+  await everywhere(false, 5_000, 'the end')
+  await knows(listeners, ['user:bob 1'], 10_000)
 })

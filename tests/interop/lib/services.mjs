@@ -34,6 +34,8 @@ class Service {
     this.folder = mkdtempSync(join(tmpdir(), `quire-${name}-`))
   }
 
+  get pid () { return this.#child?.pid }
+
   async run (command, args, options = {}) {
     const child = spawn(command, args, { stdio: 'ignore', ...options })
     this.#child = child
