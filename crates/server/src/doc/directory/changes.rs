@@ -22,7 +22,7 @@ impl Directory {
     }
 
     /// Deletes a document, be it damaged or quarantined. When this returns it is gone from the store, and its editors are told
-    /// ([`CloseReason::Deleted`](super::CloseReason::Deleted)). If cancelled, it may or may not be deleted.
+    /// ([`CloseReason::Deleted`](crate::doc::CloseReason::Deleted)). If cancelled, it may or may not be deleted.
     pub async fn delete(&self, doc: &DocId) -> Result<(), ChangeError> {
         match self.find_or_wait(doc).await {
             Ok((handle, readiness)) => match first_load(readiness).await {
