@@ -2,7 +2,7 @@
 //!
 //! The tables and what is in them are described in FORMAT.md. Every change is one transaction, which the server has flushed to its
 //! device when the call returns; so there is nothing to recover and nothing half done to sweep up. What several nodes do to one
-//! document takes its turn by the lock on the document's row. [`usage`] says who may write at all.
+//! document takes its turn by the lock on the document's row. `usage` says who may write at all.
 //!
 //! All calls block, and none needs a runtime or minds being made on one: they are handed to threads of the store's own, and what
 //! they ask of the database has a time within which it is answered. A lost connection costs the calls that were using it; the next
