@@ -100,14 +100,17 @@ impl Gossip {
         }
     }
 
-    /// Everything up to this ticket is stored, the last of it at this seq and the rest right before it.
-    pub fn stored(&mut self, room: &mut Room, ticket: Ticket, seq: u64, now: Instant) {
+    /// Everything up to this ticket is stored, the last of it at this seq and the rest right before it. Says whether the room was given
+    /// what others have stored, which had waited for this.
+    pub fn stored(&mut self, room: &mut Room, ticket: Ticket, seq: u64, now: Instant) -> bool {
         self.stored = ticket;
-        if let Some((message, first, last)) = self.outgoing.stored(ticket, self.epoch, seq) {
-            self.messages.push_back(message);
-            let ready = self.follower.stored(first, last, now);
-            take(room, &ready, now);
-        }
+        let Some((message, first, last)) = self.outgoing.stored(ticket, self.epoch, seq) else {
+            return false;
+        };
+        self.messages.push_back(message);
+        let ready = self.follower.stored(first, last, now);
+        take(room, &ready, now);
+        !ready.is_empty()
     }
 
     /// Another node has said something about the document.

@@ -56,9 +56,9 @@ pub enum Message {
         /// What it says, as JSON.
         says: Arc<str>,
     },
-    /// On the cluster: there are new revocations in the store.
+    /// On the cluster: there are new revocations in the store. Not sent yet.
     Revoked,
-    /// On the cluster, now and then: this node lives.
+    /// On the cluster, now and then: this node lives. Not sent yet.
     Alive {
         /// Where other nodes reach its HTTP interface, as in `http://10.0.0.7:1234`; empty if they cannot.
         address: Arc<str>,

@@ -273,8 +273,10 @@ impl Desk {
             Command::Durable(durable) => {
                 self.ledger.settle(durable);
                 room.handle_stored(durable.ticket, now);
-                if let Some(part) = &mut self.part {
-                    part.gossip.stored(room, durable.ticket, durable.seq.0, now);
+                if let Some(part) = &mut self.part
+                    && part.gossip.stored(room, durable.ticket, durable.seq.0, now)
+                {
+                    self.note_change();
                 }
             }
             Command::Unstored => room.handle_unstored(),

@@ -52,11 +52,18 @@ impl Desk {
 
     pub(super) fn hear(&mut self, room: &mut Room, from: NodeId, message: Message, now: Instant) {
         let Some(part) = &mut self.part else { return };
-        if let Message::Edits { updates, .. } = &message {
-            self.ledger.grew(updates.iter().map(Bytes::len).sum());
-        }
+        let is_content = match &message {
+            Message::Edits { updates, .. } => {
+                self.ledger.grew(updates.iter().map(Bytes::len).sum());
+                true
+            }
+            _ => false,
+        };
         part.gossip.heard(room, from, message, now);
-        self.note_change();
+        // Who watches the content does not care who comes and goes.
+        if is_content {
+            self.note_change();
+        }
     }
 
     pub(super) fn miss(&mut self, now: Instant) {
@@ -67,6 +74,7 @@ impl Desk {
 
     pub(super) fn take_read(&mut self, room: &mut Room, read: TailRead, now: Instant) {
         let Some(part) = &mut self.part else { return };
+        let has_content = read.bytes() > 0;
         let read = match read {
             TailRead::Tail { seq, parts } => {
                 self.ledger.grew(parts.iter().map(|part| part.bytes().len()).sum());
@@ -80,7 +88,9 @@ impl Desk {
             TailRead::OtherEpoch(epoch) => return self.ledger.outdated(epoch),
         };
         part.gossip.read(room, read, now);
-        self.note_change();
+        if has_content {
+            self.note_change();
+        }
     }
 
     /// A batch is done: other nodes are told what has come of it, and the log is read if something lacks.
