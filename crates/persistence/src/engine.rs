@@ -135,6 +135,15 @@ impl Batch {
         self.changes.is_empty()
     }
 
+    /// The size of its keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        let size = |change: &Change| match change {
+            Change::Put(Entry { key, value }) => key.len() + value.len(),
+            Change::Delete(key) => key.len(),
+        };
+        self.changes.iter().map(size).sum()
+    }
+
     /// The changes in their order.
     pub fn changes(&self) -> &[Change] {
         &self.changes

@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Notification = 11,
     /// The number of the notification that was posted with a key.
     InboxKey = 12,
+    /// A row of the journal of redb.
+    Journal = 13,
 }
 
 /// Frames a payload for the key that it will be stored under.

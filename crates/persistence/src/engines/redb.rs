@@ -1,12 +1,19 @@
 //! The default engine: redb, one file.
+//!
+//! A commit of little goes to a [journal] in that file first.
+
+mod journal;
+mod walk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::redb::{Database, Error, ReadableDatabase, ReadableTable, TableDefinition};
+use ::redb::{Database, Error, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use bytes::Bytes;
 
+use self::journal::{Damaged, Journal, ReplayError};
+use self::walk::{Found, Walk};
 use super::reopening::{Failure, Reopening};
 use super::witness::{self, Witness};
 use crate::engine::{Batch, Change, Engine, Entry, KeyRange};
@@ -20,7 +27,7 @@ const OPENING: &str = "open its files";
 /// The database file inside the data folder.
 pub(crate) const FILE: &str = "quire.redb";
 
-/// The one table in it.
+/// The table in it that everything has its place in.
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("quire");
 
 /// Pages held in memory. redb's own default is 1 GiB.
@@ -31,15 +38,32 @@ const CACHE_BYTES: usize = 64 << 20;
 /// three times as much. So a small store writes fast, and a large one is there at once.
 const RECORDED_FROM: u64 = 128 << 20;
 
+/// The journal may take this much memory before everything in it is put in its place. That takes one commit, which writes
+/// a page of 4 KiB or two for each document in it, and commits wait meanwhile.
+const JOURNAL_BYTES: usize = 1 << 20;
+
+/// A batch from this size on is put in its places at once: it would be written twice for little gain.
+const LARGE_BATCH: usize = 64 << 10;
+
 /// An ordered map in one file, `quire.redb`. Each commit is one write transaction and ends with `fdatasync`.
 #[derive(Debug)]
 pub struct RedbEngine {
     // Before the folder, so that the file is closed before the lock ends.
-    database: Reopening<Database>,
+    database: Reopening<Opened>,
     file: DataFile,
+    /// See [`JOURNAL_BYTES`].
+    journal_bytes: usize,
     /// Shared with what opens the database. `None` on a device that tests have made.
     witness: Option<Arc<Witness>>,
     _folder: Option<Folder>,
+}
+
+/// An open database, and what of it is not in its place. A commit that fails may or may not be in the file: the rows tell,
+/// when it is opened anew.
+#[derive(Debug)]
+struct Opened {
+    database: Database,
+    journal: Journal,
 }
 
 /// Where the database is.
@@ -71,27 +95,116 @@ impl RedbEngine {
         let file = path.join(FILE);
         let opening = (file.clone(), Arc::clone(&witness));
         let open = move || {
-            let database = open_file(&opening.0)?;
-            opening.1.check(commits(&database).map_err(|error| engine_error(OPENING, error))?)?;
-            Ok(database)
+            let opened = Opened::new(open_file(&opening.0)?, Some(&opening.1))?;
+            opening.1.check(*opened.journal.turn())?;
+            Ok(opened)
         };
         let database = Reopening::new(NAME, open)
             .map_err(|source| OpenError::Files { path: path.to_owned(), source })?;
-        Ok(Self { database, file: DataFile::Path(file), witness: Some(witness), _folder: Some(folder) })
+        Ok(Self {
+            database,
+            file: DataFile::Path(file),
+            journal_bytes: JOURNAL_BYTES,
+            witness: Some(witness),
+            _folder: Some(folder),
+        })
     }
 
     fn call<R>(
         &self,
         operation: &'static str,
-        call: impl FnOnce(&Database) -> Result<R, Error>,
+        call: impl FnOnce(&Opened) -> Result<R, Error>,
     ) -> Result<R, EngineError> {
-        self.database.call(operation, |database| {
-            call(database).map_err(|error| {
+        self.database.call(operation, |opened| {
+            call(opened).map_err(|error| {
                 // One damaged page does not keep redb from serving the others; all other errors do.
                 let broken = !matches!(error, Error::Corrupted(_));
                 Failure { error: engine_error(operation, error), broken }
             })
         })
+    }
+}
+
+impl RedbEngine {
+    /// Commits a row of the journal.
+    fn note(&self, opened: &Opened, batch: Batch) -> Result<(), Error> {
+        let mut last = opened.journal.turn();
+        let number = *last + 1;
+        let transaction = self.begin_write(&opened.database)?;
+        transaction.open_table(journal::TABLE)?.insert(number, &*journal::encode(number, &batch))?;
+        transaction.commit()?;
+        *last = number;
+        opened.journal.add(batch);
+        self.committed(number);
+        Ok(())
+    }
+
+    /// Commits a batch to its places, and before it all that is in the journal.
+    fn put(&self, opened: &Opened, batch: &Batch) -> Result<(), Error> {
+        let mut last = opened.journal.turn();
+        let number = *last + 1;
+        let transaction = self.begin_write(&opened.database)?;
+        {
+            let mut table = transaction.open_table(TABLE)?;
+            for (key, change) in opened.journal.pending().all() {
+                match change {
+                    Some(value) => table.insert(&**key, &**value)?,
+                    None => table.remove(&**key)?,
+                };
+            }
+            for change in batch.changes() {
+                match change {
+                    Change::Put(Entry { key, value }) => table.insert(&**key, &**value)?,
+                    Change::Delete(key) => table.remove(&**key)?,
+                };
+            }
+            table.insert(witness::KEY, number.to_be_bytes().as_slice())?;
+        }
+        transaction.delete_table(journal::TABLE)?;
+        transaction.commit()?;
+        *last = number;
+        opened.journal.clear();
+        self.committed(number);
+        Ok(())
+    }
+
+    fn begin_write(&self, database: &Database) -> Result<WriteTransaction, Error> {
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(self.file.size() >= RECORDED_FROM);
+        Ok(transaction)
+    }
+
+    fn committed(&self, number: u64) {
+        if let Some(witness) = &self.witness {
+            witness.note(number);
+        }
+    }
+}
+
+impl Opened {
+    /// A file whose journal is damaged has lost commits. It is opened if there is no witness to say that they were confirmed.
+    fn new(database: Database, witness: Option<&Witness>) -> Result<Self, EngineError> {
+        let damaged = |damaged: Damaged| match witness {
+            Some(witness) if !witness.is_known() => {
+                let Damaged { row, fault } = damaged;
+                tracing::error!(row, %fault, "a damaged row of the journal is left out");
+                Ok(())
+            }
+            _ => Err(damaged),
+        };
+        match Journal::replay(&database, TABLE, damaged) {
+            Ok(journal) => Ok(Self { database, journal }),
+            Err(ReplayError::Engine(error)) => Err(engine_error(OPENING, error)),
+            Err(ReplayError::Damaged(Damaged { row, fault })) => Err(EngineError::Failed {
+                engine: NAME,
+                operation: OPENING,
+                message: format!(
+                    "row {row} of the journal is damaged ({fault}), and with it what was confirmed; to go on with what is left, \
+                     remove {}",
+                    witness.map_or_else(String::new, |witness| witness.path().display().to_string())
+                ),
+            }),
+        }
     }
 }
 
@@ -107,11 +220,7 @@ fn open_file(file: &Path) -> Result<Database, EngineError> {
     opened.map_err(|error| engine_error(OPENING, error))
 }
 
-/// How many commits the database holds.
-fn commits(database: &Database) -> Result<u64, Error> {
-    commits_in(&database.begin_read()?.open_table(TABLE)?)
-}
-
+/// How many commits the table holds; those in the journal come after them.
 fn commits_in(table: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<u64, Error> {
     Ok(table.get(witness::KEY)?.map_or(0, |count| witness::stored(count.value())))
 }
@@ -137,18 +246,33 @@ impl Engine for RedbEngine {
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        self.call("read", |database| {
-            let table = database.begin_read()?.open_table(TABLE)?;
-            Ok(table.get(key)?.map(|value| Bytes::copy_from_slice(value.value())))
+        self.call("read", |Opened { database, journal }| {
+            let pending = journal.pending();
+            if let Some(change) = pending.change(key) {
+                return Ok(change.clone());
+            }
+            let transaction = database.begin_read()?;
+            drop(pending);
+            let value = transaction.open_table(TABLE)?.get(key)?;
+            Ok(value.map(|value| Bytes::copy_from_slice(value.value())))
         })
     }
 
     fn values(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, EngineError> {
-        self.call("read", |database| {
-            let table = database.begin_read()?.open_table(TABLE)?;
-            let value =
-                |key: &Bytes| Ok(table.get(&**key)?.map(|value| Bytes::copy_from_slice(value.value())));
-            keys.iter().map(value).collect()
+        self.call("read", |Opened { database, journal }| {
+            let pending = journal.pending();
+            let changes: Vec<_> = keys.iter().map(|key| pending.change(key).cloned()).collect();
+            if changes.iter().all(Option::is_some) {
+                return Ok(changes.into_iter().flatten().collect());
+            }
+            let transaction = database.begin_read()?;
+            drop(pending);
+            let table = transaction.open_table(TABLE)?;
+            let value = |(key, change): (&Bytes, Option<Option<Bytes>>)| match change {
+                Some(value) => Ok(value),
+                None => Ok(table.get(&**key)?.map(|value| Bytes::copy_from_slice(value.value()))),
+            };
+            keys.iter().zip(changes).map(value).collect()
         })
     }
 
@@ -156,15 +280,14 @@ impl Engine for RedbEngine {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        self.call("read", |database| {
+        self.call("read", |Opened { database, journal }| {
+            let pending = journal.pending();
             let table = database.begin_read()?.open_table(TABLE)?;
+            let stored = table.range::<&[u8]>(range.bounds())?;
             let (mut page, mut size) = (Vec::new(), 0);
-            for entry in table.range::<&[u8]>(range.bounds())? {
-                let (key, value) = entry?;
-                let entry = Entry {
-                    key: Bytes::copy_from_slice(key.value()),
-                    value: Bytes::copy_from_slice(value.value()),
-                };
+            for found in Walk::forward(stored, pending.range(range)) {
+                let found = found?;
+                let entry = Entry { key: found.key(), value: found.value() };
                 size += entry.key.len() + entry.value.len();
                 page.push(entry);
                 if size >= bytes {
@@ -179,10 +302,12 @@ impl Engine for RedbEngine {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        self.call("read", |database| {
+        self.call("read", |Opened { database, journal }| {
+            let pending = journal.pending();
             let table = database.begin_read()?.open_table(TABLE)?;
-            let entries = table.range::<&[u8]>(range.bounds())?.take(limit);
-            entries.map(|entry| Ok(Bytes::copy_from_slice(entry?.0.value()))).collect()
+            let stored = table.range::<&[u8]>(range.bounds())?;
+            let found = Walk::forward(stored, pending.range(range)).take(limit);
+            found.map(|found| found.map(|found| found.key())).collect()
         })
     }
 
@@ -190,34 +315,28 @@ impl Engine for RedbEngine {
         if range.is_empty() {
             return Ok(None);
         }
-        self.call("read", |database| {
+        self.call("read", |Opened { database, journal }| {
+            let pending = journal.pending();
             let table = database.begin_read()?.open_table(TABLE)?;
-            let last = table.range::<&[u8]>(range.bounds())?.next_back().transpose()?;
-            Ok(last.map(|(key, _)| Bytes::copy_from_slice(key.value())))
+            let stored = table.range::<&[u8]>(range.bounds())?.rev();
+            let last = Walk::backward(stored, pending.range(range).rev()).next().transpose()?;
+            Ok(last.map(|found: Found<'_, '_>| found.key()))
         })
     }
 
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
-        self.call("commit", |database| {
-            let mut transaction = database.begin_write()?;
-            transaction.set_quick_repair(self.file.size() >= RECORDED_FROM);
-            let count;
-            {
-                let mut table = transaction.open_table(TABLE)?;
-                count = commits_in(&table)? + 1;
-                table.insert(witness::KEY, count.to_be_bytes().as_slice())?;
-                for change in batch.changes() {
-                    match change {
-                        Change::Put(Entry { key, value }) => table.insert(&**key, &**value)?,
-                        Change::Delete(key) => table.remove(&**key)?,
-                    };
-                }
-            }
-            transaction.commit()?;
-            if let Some(witness) = &self.witness {
-                witness.note(count);
-            }
-            Ok(())
+        let size = batch.bytes();
+        self.call("commit", |opened| {
+            let is_full = opened.journal.pending().bytes() + size > self.journal_bytes;
+            if is_full || size >= LARGE_BATCH { self.put(opened, &batch) } else { self.note(opened, batch) }
+        })
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        // Nothing is left unsynced by a commit; but a file without a journal is opened faster.
+        self.call("flush", |opened| {
+            let is_empty = opened.journal.pending().is_empty();
+            if is_empty { Ok(()) } else { self.put(opened, &Batch::new()) }
         })
     }
 
@@ -227,16 +346,13 @@ impl Engine for RedbEngine {
 
     fn reclaim(&self) -> Result<(), EngineError> {
         const RECLAIMING: &str = "give space back";
+        // What the journal removes takes space until then.
+        self.flush()?;
         // redb cuts free space off the end of its file by itself; this moves what stands there to the front.
-        self.database.call_alone(RECLAIMING, |database| match database.compact() {
+        self.database.call_alone(RECLAIMING, |opened| match opened.database.compact() {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure { error: engine_error(RECLAIMING, error.into()), broken: true }),
         })
-    }
-
-    fn flush(&self) -> Result<(), EngineError> {
-        // Nothing is left unsynced by a commit.
-        Ok(())
     }
 }
 

@@ -67,6 +67,16 @@ impl Witness {
         })
     }
 
+    /// Whether it says anything.
+    pub(super) fn is_known(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).count > 0
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A commit with this count has been synced. An error makes the file say less, which harms nothing.
     pub(super) fn note(&self, count: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -39,7 +39,7 @@ use crate::cluster::Cluster;
 use crate::notify::Notifications;
 use crate::presence::Whereabouts;
 use crate::store::compactor::Compactor;
-use crate::store::pace::PACE;
+use crate::store::pace::{PACE, PACE_AMONG};
 use crate::store::reader::{Content, Reader};
 use crate::store::upkeep::Upkeep;
 use crate::store::writer::Writer;
@@ -150,8 +150,9 @@ impl Directory {
             Cluster::join(relay, events, store, counters, whereabouts.clone(), address)
         });
         let deleted = Arc::<AtomicBool>::default();
+        let pace = if cluster.is_some() { PACE_AMONG } else { PACE };
         let shared = Shared {
-            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), PACE)?,
+            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), pace)?,
             compactor: Compactor::start(
                 Arc::clone(&store),
                 config.compaction.clone(),

@@ -8,7 +8,10 @@
 use std::time::{Duration, Instant};
 
 /// The pace of a server: far below what a person notices, and long enough that under load one sync serves many documents.
-pub(crate) const PACE: Duration = Duration::from_millis(10);
+pub(crate) const PACE: Duration = Duration::from_millis(20);
+
+/// The pace of one among several: those who edit with its clients at the others wait for the commit.
+pub(crate) const PACE_AMONG: Duration = Duration::from_millis(10);
 
 /// When the next commit may begin.
 #[derive(Debug)]

@@ -8,13 +8,19 @@ use crate::local::LocalStore;
 use crate::store::{Append, DocumentStore, Epoch, Seq};
 
 fn engine(disk: &Disk) -> Result<RedbEngine, EngineError> {
+    engine_with(disk, JOURNAL_BYTES)
+}
+
+fn engine_with(disk: &Disk, journal_bytes: usize) -> Result<RedbEngine, EngineError> {
     let opened = disk.clone();
     let open = move || {
         let database = Database::builder().create_with_backend(opened.clone()).map_err(Error::from);
-        database.and_then(with_table).map_err(|error| engine_error("open its files", error))
+        let database = database.and_then(with_table).map_err(|error| engine_error("open its files", error));
+        Opened::new(database?, None)
     };
+    let database = Reopening::new(NAME, open)?;
     let file = DataFile::Disk(disk.clone());
-    Ok(RedbEngine { database: Reopening::new(NAME, open)?, file, witness: None, _folder: None })
+    Ok(RedbEngine { database, file, journal_bytes, witness: None, _folder: None })
 }
 
 fn store(disk: &Disk) -> LocalStore<RedbEngine> {
@@ -80,6 +86,7 @@ fn a_full_device_is_survived_without_a_restart() {
 }
 
 mod power;
+mod rows;
 
 #[test]
 fn space_behind_which_something_lives_is_given_back_on_request() {

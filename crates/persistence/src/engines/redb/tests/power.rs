@@ -52,7 +52,7 @@ fn doc(number: usize) -> DocId {
 }
 
 /// Appends to one or several documents, small and large, and compactions.
-fn record(size: Option<u64>, operations: usize, seed: u64) -> Recording {
+fn record(size: Option<u64>, journal_bytes: usize, operations: usize, seed: u64) -> Recording {
     let mut random = Random(seed);
     let disk = Disk::new();
     // Until this is done, the file has another name.
@@ -61,7 +61,7 @@ fn record(size: Option<u64>, operations: usize, seed: u64) -> Recording {
     let before = disk.copy();
     size.inspect(|size| disk.claim_size(*size));
     let mut state = State::default();
-    let store = store(&disk);
+    let store = LocalStore::open(engine_with(&disk, journal_bytes).unwrap()).unwrap();
     let mut states = vec![(disk.actions(), state)];
     for operation in 0..operations {
         if operation % 16 == 15 {
@@ -162,29 +162,35 @@ impl Recording {
     }
 }
 
-/// Cuts a run on a store that is large enough for commits to record what is in use, or not.
-fn run(size: Option<u64>, operations: usize) {
+/// Cuts a run on a store that is large enough for commits to record what is in use, or not, and whose journal holds this much.
+fn run(size: Option<u64>, journal_bytes: usize, operations: usize) {
     let seed = 4;
     match env::var("QUIRE_POWER_CUTS") {
-        Ok(ways) => record(size, LONG, seed).cut_everywhere(seed, ways.parse().unwrap()),
-        Err(_) => record(size, operations, seed).cut_everywhere(seed, 1),
+        Ok(ways) => record(size, journal_bytes, LONG, seed).cut_everywhere(seed, ways.parse().unwrap()),
+        Err(_) => record(size, journal_bytes, operations, seed).cut_everywhere(seed, 1),
     }
 }
 
 #[test]
 fn no_power_cut_loses_what_was_acknowledged() {
-    run(None, LONG);
+    run(None, JOURNAL_BYTES, LONG);
 }
 
 #[test]
 fn no_power_cut_of_a_large_store_loses_what_was_acknowledged() {
-    run(Some(RECORDED_FROM), SHORT);
+    run(Some(RECORDED_FROM), JOURNAL_BYTES, SHORT);
+}
+
+/// The journal is put in its places every few commits.
+#[test]
+fn no_power_cut_around_the_end_of_a_journal_loses_what_was_acknowledged() {
+    run(None, 2_000, SHORT);
 }
 
 #[test]
 #[should_panic(expected = "is neither of")]
 fn a_device_that_forgets_what_it_has_synced_is_found_out() {
-    let recording = record(None, 20, 4);
+    let recording = record(None, JOURNAL_BYTES, 20, 4);
     let mut cuts = recording.disk.cuts(&recording.before);
     let forgetful = cuts.next().unwrap().disk(|_| false);
     let last = std::iter::from_fn(|| cuts.next().map(|cut| cut.action)).last().unwrap();
