@@ -38,6 +38,8 @@ pub(crate) struct Bell {
     /// The task, as the rope knows it.
     task: Option<Waker>,
     rope: Arc<Rope>,
+    /// The rope, for those who are to pull it.
+    waker: Waker,
 }
 
 /// What others pull to ring a [`Bell`]: its waker.
@@ -111,8 +113,19 @@ impl<T> Future for Seldom<'_, T> {
 impl Bell {
     /// One that has rung.
     pub(crate) fn new() -> Self {
-        let rope = Rope { rung: AtomicBool::new(true), task: Mutex::default() };
-        Self { task: None, rope: Arc::new(rope) }
+        let rope = Arc::new(Rope { rung: AtomicBool::new(true), task: Mutex::default() });
+        Self { task: None, waker: Waker::from(Arc::clone(&rope)), rope }
+    }
+
+    /// The waker that rings it, for something that is asked in any case. The task is woken by it.
+    pub(crate) fn waker(&mut self, cx: &Context<'_>) -> &Waker {
+        if !self.task.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            let before = self.rope.lock().replace(cx.waker().clone());
+            // Not under the lock: it may be the last of a task, with all that it holds.
+            drop(before);
+            self.task = Some(cx.waker().clone());
+        }
+        &self.waker
     }
 
     /// Asks, if it has rung since what was asked had nothing to give; who is asked is to ring it.
@@ -121,17 +134,12 @@ impl Bell {
         cx: &mut Context<'_>,
         ask: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if !self.task.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            let before = self.rope.lock().replace(cx.waker().clone());
-            // Not under the lock: it may be the last of a task, with all that it holds.
-            drop(before);
-            self.task = Some(cx.waker().clone());
-        }
+        self.waker(cx);
         let Rope { rung, .. } = &*self.rope;
         if !(rung.load(Ordering::Acquire) && rung.swap(false, Ordering::AcqRel)) {
             return Poll::Pending;
         }
-        let answer = ask(&mut Context::from_waker(&Waker::from(Arc::clone(&self.rope))));
+        let answer = ask(&mut Context::from_waker(&self.waker));
         if answer.is_ready() {
             // There may be more.
             self.is_to_ring();

@@ -152,7 +152,13 @@ impl Directory {
         let deleted = Arc::<AtomicBool>::default();
         let pace = if cluster.is_some() { PACE_AMONG } else { PACE };
         let shared = Shared {
-            writer: Writer::start(Arc::clone(&store), config.faults.clone(), Arc::clone(&counters), pace)?,
+            writer: Writer::start(
+                Arc::clone(&store),
+                config.faults.clone(),
+                Arc::clone(&counters),
+                pace,
+                tokio::runtime::Handle::try_current().ok().as_ref(),
+            )?,
             compactor: Compactor::start(
                 Arc::clone(&store),
                 config.compaction.clone(),

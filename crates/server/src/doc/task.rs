@@ -187,8 +187,12 @@ impl Task {
                 // Taking what waits needs no await, so that a busy document would never let others run.
                 tokio::task::yield_now().await;
             }
-            self.advance(if self.desk.is_vacant() { Event::Vacant } else { Event::Occupied });
-            self.advance(Event::Tick);
+            let is_vacant = self.desk.is_vacant();
+            // Most of the time neither means anything.
+            if is_vacant || self.life.phase != Phase::Active {
+                self.advance(if is_vacant { Event::Vacant } else { Event::Occupied });
+                self.advance(Event::Tick);
+            }
             self.was_kept &= self.life.phase != Phase::Active;
             if self.may_make_room() && *self.pressure.borrow() {
                 self.advance(Event::Pressed);

@@ -18,8 +18,10 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use quire_persistence::{Append, DocumentStore, Epoch, Seq, StoreError};
 use quire_sync_protocol::{DocId, Ticket};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use self::courier::{Courier, Report};
 use self::share::{BATCH_BYTES, Batch, Dropped};
 use super::pace::Pace;
 use super::schedule::{Schedule, Turn};
@@ -118,12 +120,14 @@ impl fmt::Debug for Log {
 }
 
 impl Writer {
-    /// Starts the thread, which begins a commit no sooner than `pace` after the one before it began.
+    /// Starts the thread, which begins a commit no sooner than `pace` after the one before it began, and a task of this runtime for its
+    /// reports.
     pub(crate) fn start(
         store: Arc<dyn DocumentStore>,
         faults: StoreFaults,
         counters: Arc<Counters>,
         pace: Duration,
+        runtime: Option<&Handle>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(pace)),
@@ -132,7 +136,8 @@ impl Writer {
             unsaved_bytes: AtomicUsize::new(0),
         });
         let (end, ended) = watch::channel(false);
-        let thread = Thread { shared: Arc::clone(&shared), store, faults, counters };
+        let courier = Courier::start(runtime);
+        let thread = Thread { shared: Arc::clone(&shared), store, faults, counters, courier };
         thread::Builder::new().name("quire-writer".into()).spawn(move || {
             if panic::catch_unwind(AssertUnwindSafe(|| thread.run())).is_err() {
                 tracing::error!(
@@ -149,7 +154,7 @@ impl Writer {
         Ok(Self { shared, ended })
     }
 
-    /// A log for this document. `report` is called on the writer's thread, in order, and must not block.
+    /// A log for this document. `report` is called in order, on the writer's thread if it has no runtime, and must not block.
     pub(crate) fn log(&self, doc: DocId, report: impl Fn(Written) + Send + Sync + 'static) -> DocumentLog {
         let log = Log { doc, pending: Mutex::default(), report: Box::new(report) };
         DocumentLog { log: Arc::new(log), shared: Arc::clone(&self.shared) }
@@ -299,6 +304,7 @@ struct Thread {
     store: Arc<dyn DocumentStore>,
     faults: StoreFaults,
     counters: Arc<Counters>,
+    courier: Courier,
 }
 
 /// Why a commit failed.
@@ -384,6 +390,7 @@ impl Thread {
         Counters::add(&self.counters.appends, batch.appends.len());
         let mut seqs = seqs.iter();
         let mut unfinished = Vec::new();
+        let mut reports = Vec::with_capacity(batch.shares.len());
         for share in batch.shares {
             let (last, bytes, is_empty) = share.remove_written();
             self.shared.unsaved_bytes.fetch_sub(bytes, Ordering::AcqRel);
@@ -392,12 +399,14 @@ impl Thread {
                 if is_empty {
                     self.shared.unsaved.fetch_sub(1, Ordering::AcqRel);
                 }
-                (share.log.report)(Written::Durable(Durable { ticket, seq: *seq }));
+                let written = Written::Durable(Durable { ticket, seq: *seq });
+                reports.push(Report { log: Arc::clone(&share.log), written });
             }
             if !is_empty {
                 unfinished.push(share.log);
             }
         }
+        self.courier.take(reports);
         let mut state = self.shared.lock();
         for log in unfinished {
             state.schedule.add(log);
@@ -437,9 +446,7 @@ impl Thread {
         let since = state.failure.take().map_or_else(SystemTime::now, |(since, _)| since);
         state.failure = Some((since, failure.reason));
         drop(state);
-        for log in failed {
-            (log.report)(Written::Failed);
-        }
+        self.courier.take(failed.into_iter().map(|log| Report { log, written: Written::Failed }));
     }
 }
 
@@ -464,7 +471,7 @@ impl Thread {
             } else {
                 self.shared.lock().schedule.add_front(Arc::clone(&share.log));
             }
-            (share.log.report)(Written::Outdated(epoch));
+            self.courier.take([Report { log: share.log, written: Written::Outdated(epoch) }]);
         }
         let mut state = self.shared.lock();
         if state.schedule.suspects() == 0 {
@@ -487,6 +494,7 @@ impl From<&StoreError> for Failure {
     }
 }
 
+mod courier;
 mod share;
 #[cfg(test)]
 mod tests;

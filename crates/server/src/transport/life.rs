@@ -87,8 +87,10 @@ impl Due {
         if socket.is_writing() {
             return;
         }
-        if self.sign_of_life {
-            socket.send(sign_of_life);
+        if self.sign_of_life
+            && let Some(sign_of_life) = sign_of_life
+        {
+            socket.send([sign_of_life]);
         }
         if self.ping {
             socket.ping();

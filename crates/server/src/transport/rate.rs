@@ -14,8 +14,8 @@ pub(crate) struct Rates {
     pub(crate) bytes: usize,
 }
 
-/// For how many seconds' worth somebody may be ahead.
-const BURST: f64 = 4.0;
+/// How far ahead somebody may be.
+const BURST: Duration = Duration::from_secs(4);
 
 /// What one connection has sent.
 #[derive(Debug)]
@@ -35,14 +35,14 @@ impl Meter {
     pub(super) fn note(&mut self, bytes: usize, now: Instant) -> Option<Instant> {
         self.messages_until = self.messages_until.max(now) + share(1, self.rates.messages);
         self.bytes_until = self.bytes_until.max(now) + share(bytes, self.rates.bytes);
-        let ahead = self.messages_until.max(self.bytes_until).checked_sub(Duration::from_secs_f64(BURST))?;
+        let ahead = self.messages_until.max(self.bytes_until).checked_sub(BURST)?;
         (ahead > now).then_some(ahead)
     }
 }
 
 fn share(count: usize, rate: usize) -> Duration {
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52, and a rate need not be exact")]
-    Duration::from_secs_f64(count as f64 / rate.max(1) as f64)
+    // Of what fits into a message this is exact; a rate need not be for more.
+    Duration::from_nanos((count as u64).saturating_mul(1_000_000_000) / rate.max(1) as u64)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -77,7 +78,9 @@ pub(super) struct Socket<T> {
     stream: WebSocketStream<ReadAhead<T>>,
     /// Rings when there may be something to read.
     bell: Bell,
-    queue: VecDeque<Message>,
+    queue: VecDeque<Bytes>,
+    /// A ping is to be written, behind the queue.
+    pings: bool,
     /// What remains of a message that is being written in pieces.
     rest: Option<Bytes>,
     /// Whether something was queued since the last [`Event::Written`].
@@ -114,6 +117,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             stream,
             bell: Bell::new(),
             queue: VecDeque::new(),
+            pings: false,
             rest: None,
             writing: false,
             max_message,
@@ -122,14 +126,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     }
 
     /// Queues messages for [`Socket::event`] to write.
-    pub(super) fn send(&mut self, messages: impl IntoIterator<Item = Bytes>) {
-        self.queue.extend(messages.into_iter().map(Message::Binary));
+    pub(super) fn send(&mut self, messages: impl Into<Vec<Bytes>>) {
+        let messages = messages.into();
+        if self.queue.is_empty() {
+            // Takes no memory of its own then.
+            self.queue = messages.into();
+        } else {
+            self.queue.extend(messages);
+        }
         self.writing = true;
     }
 
     /// Queues a ping.
     pub(super) fn ping(&mut self) {
-        self.queue.push_back(Message::Ping(Bytes::new()));
+        self.pings = true;
         self.writing = true;
     }
 
@@ -203,11 +213,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // The waker that is given for reading, too: by two the library would wake the task twice.
         loop {
+            let cx = &mut Context::from_waker(self.bell.waker(cx));
             ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
             let Some(message) = self.next_frame() else { break };
             Pin::new(&mut self.stream).start_send(message)?;
         }
+        let cx = &mut Context::from_waker(self.bell.waker(cx));
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -215,9 +228,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     fn next_frame(&mut self) -> Option<Message> {
         let (mut bytes, kind) = match self.rest.take() {
             Some(rest) => (rest, Data::Continue),
-            None => match self.queue.pop_front()? {
-                Message::Binary(bytes) if bytes.len() > FRAGMENT => (bytes, Data::Binary),
-                other => return Some(other),
+            None => match self.queue.pop_front() {
+                Some(bytes) if bytes.len() > FRAGMENT => (bytes, Data::Binary),
+                Some(bytes) => return Some(Message::Binary(bytes)),
+                None => {
+                    // It keeps no room while there is nothing to write.
+                    self.queue = VecDeque::new();
+                    return mem::take(&mut self.pings).then(|| Message::Ping(Bytes::new()));
+                }
             },
         };
         let piece = bytes.split_to(bytes.len().min(FRAGMENT));

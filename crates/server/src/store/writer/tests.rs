@@ -49,7 +49,7 @@ fn await_ticket(acknowledged: &mpsc::Receiver<Durable>, ticket: u64) -> Vec<Dura
 
 fn start(store: Arc<dyn DocumentStore>, faults: StoreFaults) -> (Writer, Arc<Counters>) {
     let counters = Arc::<Counters>::default();
-    (Writer::start(store, faults, Arc::clone(&counters), Duration::ZERO).unwrap(), counters)
+    (Writer::start(store, faults, Arc::clone(&counters), Duration::ZERO, None).unwrap(), counters)
 }
 
 #[test]
@@ -206,7 +206,8 @@ async fn a_commit_waits_for_its_time_unless_somebody_waits_for_it() {
     let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
     let counters = Arc::<Counters>::default();
     let pace = Duration::from_hours(1);
-    let writer = Writer::start(store.clone(), StoreFaults::default(), Arc::clone(&counters), pace).unwrap();
+    let writer =
+        Writer::start(store.clone(), StoreFaults::default(), Arc::clone(&counters), pace, None).unwrap();
     let (one, one_stored) = log(&writer, "one");
     let (other, other_stored) = log(&writer, "other");
     // The first after a rest is written at once; the others wait for each other and for whoever hurries.

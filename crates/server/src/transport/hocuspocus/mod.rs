@@ -177,7 +177,7 @@ impl Connection {
         let mut ahead = None;
         loop {
             if !socket.is_writing() && !self.replies.is_empty() {
-                socket.send(self.replies.drain(..));
+                socket.send(std::mem::take(&mut self.replies));
                 self.reply_bytes = 0;
                 life.said = Instant::now();
             }
