@@ -215,6 +215,10 @@ impl State {
                 }
             }
         }
+        if self.queue.is_empty() {
+            // Mostly it stays at one.
+            self.queue.reserve_exact(1);
+        }
         self.queue.push_back(entry);
         Pushed::Queued
     }

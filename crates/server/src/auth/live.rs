@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use quire_sync_protocol::DocId;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::authorizer::Identity;
@@ -38,7 +38,23 @@ struct State {
 struct Holder {
     identity: Arc<Identity>,
     about: About,
-    rights: watch::Sender<Option<Rights>>,
+    told: Arc<Told>,
+}
+
+/// What a connection is told of its rights. (A watch of tokio is made for many who wait, and takes half a kilobyte.)
+#[derive(Debug)]
+struct Told {
+    state: Mutex<Rightful>,
+    /// The one connection waits for this. A notification that nobody waits for is kept.
+    news: Notify,
+}
+
+/// The rights that are left.
+#[derive(Debug)]
+struct Rightful {
+    rights: Option<Rights>,
+    /// The connection does not know of them yet.
+    is_new: bool,
 }
 
 /// What a pass is for.
@@ -68,7 +84,7 @@ const OWN: Rights = Rights { right: Right::Write, presence: true };
 pub(crate) struct Pass {
     live: Live,
     number: u64,
-    rights: watch::Receiver<Option<Rights>>,
+    told: Arc<Told>,
     ends: Ends,
 }
 
@@ -125,14 +141,14 @@ impl Live {
         let ends = Ends::of(&identity);
         let mut state = self.lock();
         let left = about.left(&identity, &state.revocations, SystemTime::now());
-        let (tell, rights) = watch::channel(Some(had));
-        tell.send_if_modified(|rights| std::mem::replace(rights, left) != left);
+        let rightful = Rightful { rights: left, is_new: left != Some(had) };
+        let told = Arc::new(Told { state: Mutex::new(rightful), news: Notify::new() });
         let number = state.next;
         state.next += 1;
-        let holder = Holder { identity, about, rights: tell };
+        let holder = Holder { identity, about, told: Arc::clone(&told) };
         state.passes.insert(number, holder);
         drop(state);
-        Pass { live: self.clone(), number, rights, ends }
+        Pass { live: self.clone(), number, told, ends }
     }
 
     /// Takes something back: from now on, and from all who are connected. Gives how many of them it concerns, or `None` if
@@ -179,19 +195,45 @@ impl State {
     fn take(&self, now: SystemTime) -> usize {
         let changed = self.passes.values().filter(|holder| {
             let left = holder.about.left(&holder.identity, &self.revocations, now);
-            holder.rights.send_if_modified(|rights| {
-                let is_less = match (&*rights, &left) {
-                    (Some(rights), Some(left)) => left.right < rights.right,
-                    (Some(_), None) => true,
-                    (None, _) => false,
-                };
-                if is_less {
-                    *rights = left;
-                }
-                is_less
-            })
+            holder.told.take(left)
         });
         changed.count()
+    }
+}
+
+impl Told {
+    /// Leaves this, if it is less than there was.
+    fn take(&self, left: Option<Rights>) -> bool {
+        let mut state = self.lock();
+        let is_less = match (state.rights, left) {
+            (Some(rights), Some(left)) => left.right < rights.right,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if is_less {
+            *state = Rightful { rights: left, is_new: true };
+            self.news.notify_one();
+        }
+        is_less
+    }
+
+    /// Waits for other rights. Cancel safe. For one that waits at a time.
+    async fn changed(&self) -> Option<Rights> {
+        loop {
+            {
+                let mut state = self.lock();
+                if std::mem::take(&mut state.is_new) {
+                    return state.rights;
+                }
+            }
+            // One from before the look makes it look again.
+            self.news.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rightful> {
+        // Nothing that can panic runs while the state is half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,11 +262,7 @@ impl Pass {
         };
         tokio::select! {
             biased;
-            // The sender is among the passes of `live` until this one is dropped.
-            _ = self.rights.changed() => match *self.rights.borrow_and_update() {
-                Some(rights) => PassEvent::Rights(rights),
-                None => PassEvent::Revoked,
-            },
+            rights = self.told.changed() => rights.map_or(PassEvent::Revoked, PassEvent::Rights),
             () = at(ends) => PassEvent::Expired,
             () = at(soon) => {
                 if let Ends::At(at) = self.ends {
@@ -244,7 +282,8 @@ impl Drop for Pass {
 
 async fn at(time: Option<Instant>) {
     match time {
-        Some(time) => sleep_until(time).await,
+        // In a box, which most do not need.
+        Some(time) => Box::pin(sleep_until(time)).await,
         None => std::future::pending().await,
     }
 }

@@ -10,6 +10,7 @@ mod without_room;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use quire_persistence::{Epoch, Seq};
@@ -110,36 +111,31 @@ impl Desk {
         }
     }
 
-    /// Waits for commands. Cancel safe.
-    pub(crate) async fn next_batch(&mut self, queue: &mut Receiver<Command>) -> Batch {
-        let mut batch = self.waiting_batch(queue);
-        if batch.commands.is_empty() {
-            batch.commands.push(queue.recv().await);
-            self.fill(&mut batch, queue);
+    /// Waits for commands.
+    pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>, queue: &mut Receiver<Command>) -> Poll<Batch> {
+        let waits = queue.poll_waiting(cx).is_ready();
+        if !waits && self.aside.is_empty() {
+            return Poll::Pending;
         }
-        batch
+        let batch = self.waiting_batch(queue);
+        if batch.commands.is_empty() { Poll::Pending } else { Poll::Ready(batch) }
     }
 
     /// What waits right now, within the budget.
     pub(crate) fn waiting_batch(&mut self, queue: &mut Receiver<Command>) -> Batch {
         let config = &self.shared.config;
         let is_gated = self.ledger.is_full(config.unsaved_bytes, config.unsaved_bytes_of_all);
-        let mut batch = Batch { commands: Vec::new(), is_gated };
-        self.fill(&mut batch, queue);
-        batch
-    }
-
-    fn fill(&mut self, batch: &mut Batch, queue: &mut Receiver<Command>) {
-        let config = &self.shared.config;
-        let mut bytes: usize = batch.commands.iter().map(Command::content_bytes).sum();
-        let mut messages: usize = batch.commands.iter().map(Command::message_count).sum();
-        while bytes < config.batch_bytes && messages < config.batch_messages {
-            let put_aside = if batch.is_gated { None } else { self.aside.pop_front() };
-            let Some(command) = put_aside.or_else(|| queue.try_recv()) else { return };
+        let (mut bytes, mut messages) = (0, 0);
+        // Mostly it is one.
+        let mut commands = Vec::with_capacity(1);
+        while commands.is_empty() || bytes < config.batch_bytes && messages < config.batch_messages {
+            let put_aside = if is_gated { None } else { self.aside.pop_front() };
+            let Some(command) = put_aside.or_else(|| queue.try_recv()) else { break };
             bytes += command.content_bytes();
             messages += command.message_count();
-            batch.commands.push(command);
+            commands.push(command);
         }
+        Batch { commands, is_gated }
     }
 
     /// About how many bytes the room will touch for this batch.

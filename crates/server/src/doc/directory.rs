@@ -24,7 +24,7 @@ use bytes::Bytes;
 use quire_persistence::archive::BackupError;
 use quire_persistence::{DocumentStore, Listed};
 use quire_relay::{Events, Message, Relay};
-use quire_sync_protocol::{DocId, SessionId, StateVector, Update};
+use quire_sync_protocol::{DocId, RoomConfig, SessionId, StateVector, Update};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::config::DirectoryConfig;
@@ -33,6 +33,7 @@ use super::error::{ChangeError, OpenError};
 use super::handle::{DocHandle, Lease};
 use super::mailbox::Mailbox;
 use super::memory::Memory;
+use super::readiness::{FirstLoad, first_load};
 use super::task::Task;
 use crate::cluster::Cluster;
 use crate::notify::Notifications;
@@ -80,6 +81,8 @@ pub struct Unsaved {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: DirectoryConfig,
+    /// The same for all rooms.
+    pub(crate) room: Arc<RoomConfig>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) writer: Writer,
     pub(crate) reader: Reader,
@@ -110,20 +113,12 @@ struct Table {
 enum Entry {
     Task {
         mailbox: Mailbox,
-        readiness: watch::Receiver<Readiness>,
+        first_load: FirstLoad,
         leases: Arc<AtomicUsize>,
     },
     Quarantined,
     /// It is not in memory, and nobody is to load it until something has been done to it in the store.
     Held,
-}
-
-/// How far a document task is with its first load.
-#[derive(Clone, Debug)]
-pub(crate) enum Readiness {
-    Loading,
-    Ready,
-    Failed(OpenError),
 }
 
 impl Directory {
@@ -174,6 +169,7 @@ impl Directory {
             ),
             reader: Reader::new(store, config.loads),
             memory: Memory::new(config.documents, config.memory_bytes),
+            room: Arc::new(config.room.clone()),
             config,
             counters,
             cluster,
@@ -190,13 +186,13 @@ impl Directory {
     ///
     /// Cancel safe: a load that has begun goes on. Call within a tokio runtime.
     pub async fn open(&self, doc: &DocId) -> Result<DocHandle, OpenError> {
-        let (handle, readiness) = self.find_or_wait(doc).await?;
-        first_load(readiness).await?;
+        let (handle, first_load) = self.find_or_wait(doc).await?;
+        first_load.ended().await?;
         Ok(handle)
     }
 
     /// Finds the document, or has it loaded as soon as there is room for it.
-    async fn find_or_wait(&self, doc: &DocId) -> Result<(DocHandle, watch::Receiver<Readiness>), OpenError> {
+    async fn find_or_wait(&self, doc: &DocId) -> Result<(DocHandle, FirstLoad), OpenError> {
         let patience = tokio::time::Instant::now() + ROOM_WAIT;
         loop {
             let ended = self.shared.ended.notified();
@@ -219,8 +215,8 @@ impl Directory {
 
     /// What somebody at this state vector lacks of the document; otherwise like [`Self::snapshot`].
     pub async fn diff(&self, doc: &DocId, known: StateVector) -> Result<Option<Update>, OpenError> {
-        if let Some((handle, readiness)) = self.shared.find(doc)? {
-            first_load(readiness).await?;
+        if let Some((handle, first_load)) = self.shared.find(doc)? {
+            first_load.ended().await?;
             if let Ok(diff) = handle.diff(known.clone()).await {
                 return Ok(diff);
             }
@@ -235,8 +231,8 @@ impl Directory {
     /// Tells everybody in the document, and who listens, something that is not stored. Loads nothing. `false` if there was too
     /// much of that of late.
     pub(crate) async fn broadcast(&self, doc: &DocId, text: Arc<str>) -> Result<bool, OpenError> {
-        if let Some((handle, readiness)) = self.shared.find(doc)? {
-            first_load(readiness).await?;
+        if let Some((handle, first_load)) = self.shared.find(doc)? {
+            first_load.ended().await?;
             if let Ok(told) = handle.broadcast(Arc::clone(&text)).await {
                 return Ok(told);
             }
@@ -324,22 +320,8 @@ impl Directory {
     }
 }
 
-/// Waits for the end of a document's first load.
-async fn first_load(mut readiness: watch::Receiver<Readiness>) -> Result<(), OpenError> {
-    let settled = readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await;
-    match settled.as_deref() {
-        Ok(Readiness::Ready) => Ok(()),
-        Ok(Readiness::Failed(error)) => Err(error.clone()),
-        // The task ended without a word, through an error of ours.
-        Ok(Readiness::Loading) | Err(_) => Err(OpenError::Internal),
-    }
-}
-
 impl Shared {
-    fn find_or_insert(
-        self: &Arc<Self>,
-        doc: &DocId,
-    ) -> Result<(DocHandle, watch::Receiver<Readiness>), OpenError> {
+    fn find_or_insert(self: &Arc<Self>, doc: &DocId) -> Result<(DocHandle, FirstLoad), OpenError> {
         let mut table = self.lock();
         if let Some(found) = table.find(doc)? {
             return Ok(found);
@@ -348,23 +330,23 @@ impl Shared {
             return Err(OpenError::NoRoom);
         }
         let (mailbox, commands) = Mailbox::new(self.config.mailbox_bytes);
-        let (ready, readiness) = watch::channel(Readiness::Loading);
+        let (loading, first_load) = first_load();
         let leases = Arc::default();
         let handle = DocHandle::new(mailbox.clone(), Lease::new(&leases));
         table.entries.insert(
             doc.clone(),
-            Entry::Task { mailbox: mailbox.clone(), readiness: readiness.clone(), leases },
+            Entry::Task { mailbox: mailbox.clone(), first_load: first_load.clone(), leases },
         );
         table.tasks += 1;
         drop(table);
         Counters::add(&self.counters.documents, 1);
         let place = Place::new(self, doc);
-        tokio::spawn(Task::new(place, mailbox, commands, ready).run());
-        Ok((handle, readiness))
+        tokio::spawn(Task::new(place, mailbox, commands, loading).run());
+        Ok((handle, first_load))
     }
 
     /// `None` if the document is in memory in no way, or only as quarantined.
-    fn find(&self, doc: &DocId) -> Result<Option<(DocHandle, watch::Receiver<Readiness>)>, OpenError> {
+    fn find(&self, doc: &DocId) -> Result<Option<(DocHandle, FirstLoad)>, OpenError> {
         match self.lock().find(doc) {
             Err(OpenError::Quarantined) => Ok(None),
             found => found,
@@ -399,7 +381,7 @@ impl Shared {
 }
 
 impl Table {
-    fn find(&self, doc: &DocId) -> Result<Option<(DocHandle, watch::Receiver<Readiness>)>, OpenError> {
+    fn find(&self, doc: &DocId) -> Result<Option<(DocHandle, FirstLoad)>, OpenError> {
         if self.draining {
             return Err(OpenError::Draining);
         }
@@ -408,9 +390,9 @@ impl Table {
             Some(Entry::Quarantined) => Err(OpenError::Quarantined),
             // Another attempt, in a moment, finds what came of it.
             Some(Entry::Held) => Err(OpenError::Internal),
-            Some(Entry::Task { mailbox, readiness, leases }) => {
+            Some(Entry::Task { mailbox, first_load, leases }) => {
                 let handle = DocHandle::new(mailbox.clone(), Lease::new(leases));
-                Ok(Some((handle, readiness.clone())))
+                Ok(Some((handle, first_load.clone())))
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The outboxes of a document's sessions.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,9 +15,8 @@ pub(crate) type Overflow = (SessionId, Vec<Message>);
 /// The outboxes of a document's sessions. Dropping it ends them all, so that no session outlives its document.
 #[derive(Debug)]
 pub(crate) struct Fanout {
-    outboxes: HashMap<SessionId, Reader>,
-    /// Sessions of which something was refused: a second line in the log would say nothing new.
-    refused: HashSet<SessionId>,
+    /// In the order of their sessions, as they have come.
+    readers: Vec<Reader>,
     /// See [`Outbox::new`].
     limit: usize,
     counters: Arc<Counters>,
@@ -27,36 +25,43 @@ pub(crate) struct Fanout {
 /// Who is written to, and how.
 #[derive(Debug)]
 struct Reader {
+    session: SessionId,
     outbox: Arc<Outbox>,
     dialect: Dialect,
+    /// Something of it was refused: a second line in the log would say nothing new.
+    was_refused: bool,
 }
 
 impl Fanout {
     pub(crate) fn new(limit: usize, counters: Arc<Counters>) -> Self {
-        Self { outboxes: HashMap::new(), refused: HashSet::new(), limit, counters }
+        Self { readers: Vec::new(), limit, counters }
     }
 
     pub(crate) fn add(&mut self, session: SessionId, dialect: Dialect) -> Arc<Outbox> {
         let outbox = Arc::new(Outbox::new(self.limit));
-        self.outboxes.insert(session, Reader { outbox: Arc::clone(&outbox), dialect });
+        let reader = Reader { session, outbox: Arc::clone(&outbox), dialect, was_refused: false };
+        if self.readers.is_empty() {
+            // In many documents it stays at one.
+            self.readers.reserve_exact(1);
+        }
+        debug_assert!(!self.contains(session), "numbers of sessions are given out once");
+        let at = self.place(session).unwrap_or_else(|at| at);
+        self.readers.insert(at, reader);
         Counters::add(&self.counters.sessions, 1);
         outbox
     }
 
     /// `false` if it was not there.
     pub(crate) fn remove(&mut self, session: SessionId) -> bool {
-        self.refused.remove(&session);
-        let removed = self.outboxes.remove(&session).is_some();
-        Counters::sub(&self.counters.sessions, usize::from(removed));
-        removed
+        self.take(session).is_some()
     }
 
     pub(crate) fn contains(&self, session: SessionId) -> bool {
-        self.outboxes.contains_key(&session)
+        self.place(session).is_ok()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.outboxes.is_empty()
+        self.readers.is_empty()
     }
 
     /// Encodes a message once for each dialect and puts it into the outboxes of its receivers. Those whose dialect has no
@@ -66,10 +71,19 @@ impl Fanout {
             To::One(session) => std::slice::from_ref(session),
             To::Many(sessions) => sessions,
         };
-        let mut frames = Frames { message, shared: Vec::new() };
+        let mut frames = Frames { message, first: None, others: Vec::new() };
         let mut overflows = Vec::new();
+        // Receivers mostly come in the order of the readers, and most of these are receivers.
+        let mut following = self.readers.iter();
         for session in receivers {
-            let Some(reader) = self.outboxes.get(session) else { continue };
+            let next = following.by_ref().take(2).find(|reader| reader.session == *session);
+            let reader = if let Some(reader) = next {
+                reader
+            } else {
+                let Some((reader, rest)) = self.from(*session) else { continue };
+                following = rest.iter();
+                reader
+            };
             let Some(frame) = frames.of(&reader.dialect) else { continue };
             match reader.outbox.push(message.clone(), frame) {
                 Pushed::Queued => {}
@@ -82,37 +96,52 @@ impl Fanout {
     /// Asks to be told when a session has written everything. `true` if it has already; then it is not told.
     #[must_use]
     pub(crate) fn await_drain(&self, session: SessionId) -> bool {
-        self.outboxes.get(&session).is_some_and(|reader| reader.outbox.await_drain())
+        self.from(session).is_some_and(|(reader, _)| reader.outbox.await_drain())
     }
 
     /// Notes that something of this session was refused. `true` the first time.
     pub(crate) fn note_refusal(&mut self, session: SessionId) -> bool {
-        self.contains(session) && self.refused.insert(session)
+        let place = self.place(session).ok();
+        let reader = place.and_then(|at| self.readers.get_mut(at));
+        reader.is_some_and(|reader| !std::mem::replace(&mut reader.was_refused, true))
     }
 
     /// Ends one session. `false` if it was not there.
     pub(crate) fn close(&mut self, session: SessionId, reason: CloseReason) -> bool {
-        self.refused.remove(&session);
-        let closed = self.outboxes.remove(&session).map(|reader| reader.outbox.close(reason)).is_some();
-        Counters::sub(&self.counters.sessions, usize::from(closed));
-        closed
+        self.take(session).map(|reader| reader.outbox.close(reason)).is_some()
     }
 
     /// Ends all sessions.
     pub(crate) fn close_all(&mut self, reason: CloseReason) {
-        Counters::sub(&self.counters.sessions, self.outboxes.len());
-        self.refused.clear();
-        for (_, reader) in self.outboxes.drain() {
+        Counters::sub(&self.counters.sessions, self.readers.len());
+        for reader in std::mem::take(&mut self.readers) {
             reader.outbox.close(reason);
         }
+    }
+
+    fn take(&mut self, session: SessionId) -> Option<Reader> {
+        let at = self.place(session).ok()?;
+        Counters::sub(&self.counters.sessions, 1);
+        Some(self.readers.remove(at))
+    }
+
+    /// Where a session is, or would be.
+    fn place(&self, session: SessionId) -> Result<usize, usize> {
+        self.readers.binary_search_by_key(&session, |reader| reader.session)
+    }
+
+    /// The reader of a session, and those behind it.
+    fn from(&self, session: SessionId) -> Option<(&Reader, &[Reader])> {
+        self.readers.get(self.place(session).ok()?..)?.split_first()
     }
 }
 
 /// The frames of one message.
 struct Frames<'a> {
     message: &'a Message,
-    /// Those that several sessions may share: at most one for each dialect.
-    shared: Vec<(&'a Dialect, Option<Bytes>)>,
+    /// Those that several sessions may share: at most one for each dialect. Mostly there is one.
+    first: Option<(&'a Dialect, Option<Bytes>)>,
+    others: Vec<(&'a Dialect, Option<Bytes>)>,
 }
 
 impl<'a> Frames<'a> {
@@ -125,11 +154,14 @@ impl<'a> Frames<'a> {
         if !is_shared {
             return dialect.encode(self.message);
         }
-        if let Some((_, frame)) = self.shared.iter().find(|(known, _)| *known == dialect) {
+        if let Some((_, frame)) = self.first.iter().chain(&self.others).find(|(known, _)| *known == dialect) {
             return frame.clone();
         }
         let frame = dialect.encode(self.message);
-        self.shared.push((dialect, frame.clone()));
+        match &self.first {
+            None => self.first = Some((dialect, frame.clone())),
+            Some(_) => self.others.push((dialect, frame.clone())),
+        }
         frame
     }
 }
@@ -142,6 +174,7 @@ impl Drop for Fanout {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use quire_sync_protocol::Update;
     use quire_sync_protocol::wire::hocuspocus::Address;
 
@@ -168,6 +201,13 @@ mod tests {
         for (one, other) in [(0, 3), (1, 2)] {
             assert_eq!(frames[one].as_ptr(), frames[other].as_ptr(), "{one} and {other} share their bytes");
         }
+        // In any order, and to who is there.
+        let backwards = [4, 9, 1].map(SessionId).to_vec();
+        fanout.send(&To::Many(backwards), &Message::Update(Update::empty()));
+        let waits = outboxes
+            .iter()
+            .map(|outbox| matches!(outbox.next(|| {}).now_or_never(), Some(Outgoing::Frames(_))));
+        assert_eq!(waits.collect::<Vec<_>>(), [false, true, false, false, true]);
         // What a dialect does not have is not sent.
         fanout.send(&To::Many(sessions), &Message::Stateless("x".into()));
         outboxes[0].close(CloseReason::Restart);

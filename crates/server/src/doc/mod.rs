@@ -23,6 +23,7 @@ mod lifecycle;
 mod mailbox;
 mod memory;
 mod queue;
+mod readiness;
 mod size;
 mod task;
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// The sending side.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ impl<T> Sender<T> {
             if state.closed {
                 return Err(element);
             }
+            if state.waiting.is_empty() {
+                // Mostly it stays at one.
+                state.waiting.reserve_exact(1);
+            }
             state.waiting.push_back(element);
             state.receiver.take()
         };
@@ -58,16 +62,18 @@ impl<T> Receiver<T> {
     pub(crate) async fn recv(&mut self) -> T {
         poll_fn(|cx| {
             let mut state = lock(&self.0);
-            if let Some(element) = state.next() {
-                return Poll::Ready(element);
+            match state.next() {
+                Some(element) => Poll::Ready(element),
+                None => state.wait(cx),
             }
-            match &mut state.receiver {
-                Some(known) => known.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            Poll::Pending
         })
         .await
+    }
+
+    /// Waits until an element waits. It may then be received.
+    pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.0);
+        if state.waiting.is_empty() { state.wait(cx) } else { Poll::Ready(()) }
     }
 
     /// The next element, if one waits.
@@ -104,6 +110,15 @@ impl<T> Drop for Receiver<T> {
 }
 
 impl<T> State<T> {
+    /// The receiver is woken by the next element.
+    fn wait<W>(&mut self, cx: &mut Context<'_>) -> Poll<W> {
+        match &mut self.receiver {
+            Some(known) => known.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
     fn next(&mut self) -> Option<T> {
         let next = self.waiting.pop_front();
         if self.waiting.is_empty() {

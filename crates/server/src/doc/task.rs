@@ -6,7 +6,10 @@
 
 mod deletion;
 
+use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use quire_sync_protocol::Room;
@@ -14,12 +17,13 @@ use tokio::sync::watch;
 
 use super::batch::{Batch, Desk};
 use super::counters::Counters;
-use super::directory::{Place, Readiness};
+use super::directory::Place;
 use super::error::{CloseReason, JoinError, OpenError};
 use super::lifecycle::{Event, Failure, Life, Phase};
 use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
-use crate::seldom::{Alarm, Seldom};
+use super::readiness::Loading;
+use crate::seldom::{Rare, Seldom};
 use crate::store::reader::LoadError;
 
 /// Work on this many bytes takes long enough (about a millisecond and more) that the runtime should know of it: other
@@ -31,7 +35,7 @@ const HEAVY_BYTES: usize = 512 << 10;
 pub(crate) struct Task {
     place: Place,
     commands: Receiver<Command>,
-    ready: watch::Sender<Readiness>,
+    loading: Loading,
     draining: watch::Receiver<bool>,
     pressure: watch::Receiver<bool>,
     /// Somebody wanted it when it was about to make room: it waits for that.
@@ -41,30 +45,32 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(
-        place: Place,
-        mailbox: Mailbox,
-        commands: Receiver<Command>,
-        ready: watch::Sender<Readiness>,
-    ) -> Self {
+    pub(crate) fn new(place: Place, mailbox: Mailbox, commands: Receiver<Command>, loading: Loading) -> Self {
         let draining = place.shared.draining.subscribe();
         let pressure = place.shared.memory.pressure();
         let life = Life::new(place.shared.config.idle_unload);
         let desk = Desk::new(&place.shared, &place.doc, mailbox);
-        Self { place, commands, ready, draining, pressure, was_kept: false, life, desk }
+        Self { place, commands, loading, draining, pressure, was_kept: false, life, desk }
     }
 
     /// Runs to the end of the document's life.
-    pub(crate) async fn run(mut self) {
-        while self.life.phase == Phase::Loading {
-            if let Some(room) = self.load().await {
-                self.serve(room).await;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future of an async function has room for its arguments twice"
+    )]
+    pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            while self.life.phase == Phase::Loading {
+                // In boxes, as all that is done at times only: their room would be part of the task for as long as it lives.
+                if let Some(room) = Box::pin(self.load()).await {
+                    self.serve(room).await;
+                }
+                self.end_sessions();
+                Box::pin(self.settle()).await;
             }
-            self.end_sessions();
-            self.settle().await;
+            self.place.remove();
+            self.turn_all_away();
         }
-        self.place.remove();
-        self.turn_all_away();
     }
 
     /// Loads the room, unless the server goes down meanwhile.
@@ -77,7 +83,7 @@ impl Task {
                 () = going_down(draining) => {}
             }
         }
-        let config = self.place.shared.config.room.clone();
+        let config = Arc::clone(&self.place.shared.room);
         let load = self.place.shared.reader.load(self.place.doc.clone(), move |content| {
             // In a box: it is handed on, and each place on its way would have room for it for as long as the task lives.
             let mut room = Box::new(Room::new(config));
@@ -89,7 +95,7 @@ impl Task {
         let outcome = tokio::select! {
             outcome = load => outcome,
             () = going_down(self.draining.clone()) => {
-                self.ready.send_replace(Readiness::Failed(OpenError::Draining));
+                self.loading.has_failed(OpenError::Draining);
                 self.advance(Event::Drain);
                 return None;
             }
@@ -100,7 +106,7 @@ impl Task {
                 Counters::add(&self.place.shared.counters.loads, 1);
                 tracing::debug!(%doc, %epoch, ?seq, bytes, updates, "loaded");
                 self.desk.restart(epoch, seq, bytes, updates);
-                self.ready.send_replace(Readiness::Ready);
+                self.loading.is_ready();
                 self.advance(Event::Loaded);
                 Some(room)
             }
@@ -114,7 +120,7 @@ impl Task {
                 let error = OpenError::from(error);
                 // Removed first: whoever hears of the failure and asks again gets another load.
                 self.place.remove();
-                self.ready.send_replace(Readiness::Failed(error.clone()));
+                self.loading.has_failed(error.clone());
                 self.advance(Event::LoadFailed(error));
                 None
             }
@@ -125,16 +131,27 @@ impl Task {
     async fn serve(&mut self, mut room: Box<Room>) {
         let mut timeout = None;
         let mut stop = Seldom::new(going_down(self.draining.clone()));
-        let mut alarm = Alarm::default();
         while matches!(self.life.phase, Phase::Active | Phase::Idle { .. } | Phase::Retiring) {
-            let due = earliest([timeout, self.idle_until(), self.desk.due()]);
-            let wake = tokio::select! {
-                biased;
-                () = &mut stop => Wake::GoingDown,
-                batch = self.desk.next_batch(&mut self.commands) => Wake::Batch(batch),
-                () = pressed(&mut self.pressure), if self.may_make_room() => Wake::Due,
-                () = alarm.until(due.map(Into::into)) => Wake::Due,
-            };
+            let due = earliest([timeout, self.idle_until(), self.desk.due()]).map(Into::into);
+            let mut pressed = self.may_make_room().then(|| Box::pin(pressed(&mut self.pressure)));
+            let (desk, commands) = (&mut self.desk, &mut self.commands);
+            let wake = poll_fn(|cx| {
+                let rare = stop.poll_until(cx, due);
+                if let Poll::Ready(Rare::Happened(())) = rare {
+                    return Poll::Ready(Wake::GoingDown);
+                }
+                if let Poll::Ready(batch) = desk.poll_batch(cx, commands) {
+                    return Poll::Ready(Wake::Batch(batch));
+                }
+                if rare.is_ready()
+                    || pressed.as_mut().is_some_and(|pressed| pressed.as_mut().poll(cx).is_ready())
+                {
+                    return Poll::Ready(Wake::Due);
+                }
+                Poll::Pending
+            })
+            .await;
+            drop(pressed);
             let batch = match wake {
                 Wake::Batch(batch) => batch,
                 Wake::Due => Batch::default(),
@@ -160,7 +177,7 @@ impl Task {
                 return;
             }
             if self.desk.is_to_be_deleted() {
-                if let Err(error) = self.delete(&mut room).await {
+                if let Err(error) = Box::pin(self.delete(&mut room)).await {
                     self.desk.answer_deletions(&Err(error));
                 }
                 continue;

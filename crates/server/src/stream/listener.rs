@@ -14,7 +14,7 @@ use crate::transport::{Close, Place};
 #[derive(Debug)]
 pub(crate) struct Listener {
     /// Ready when listening is over, with the reason.
-    pub(super) ending: Seldom<Close>,
+    pub(super) ending: Seldom<'static, Close>,
     /// See the setting `keepalive`.
     pub(super) keepalive: Duration,
     _listening: Listening,

@@ -9,6 +9,7 @@ mod path;
 mod pause;
 mod quota;
 mod rate;
+mod read_ahead;
 mod socket;
 mod upgrade;
 mod ward;

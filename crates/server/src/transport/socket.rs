@@ -18,6 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
 use super::close::Close;
+use super::read_ahead::ReadAhead;
+use crate::seldom::Bell;
 
 /// What happened on the socket.
 #[derive(Debug)]
@@ -45,8 +47,12 @@ pub(super) enum Gone {
     Stalled,
 }
 
-/// Read at a time, and kept by every connection for as long as it lives.
-const READ_BUFFER: usize = 2 << 10;
+/// Kept by every connection for as long as it lives; more is [read at a time](ReadAhead). It holds several messages of somebody who
+/// types.
+const READ_BUFFER: usize = 256;
+
+/// Read at a time of what is not wanted.
+const DISCARDED: usize = 2 << 10;
 
 /// Small messages are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 4 << 10;
@@ -68,14 +74,17 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 /// A WebSocket, with messages queued for writing.
 #[derive(Debug)]
 pub(super) struct Socket<T> {
-    stream: WebSocketStream<T>,
+    stream: WebSocketStream<ReadAhead<T>>,
+    /// Rings when there may be something to read.
+    bell: Bell,
     queue: VecDeque<Message>,
     /// What remains of a message that is being written in pieces.
     rest: Option<Bytes>,
     /// Whether something was queued since the last [`Event::Written`].
     writing: bool,
     max_message: usize,
-    last_large: Option<Large>,
+    /// In a box, which most do not need.
+    last_large: Option<Box<Large>>,
 }
 
 /// A message that was larger than the read buffer, kept until as much as a read buffer has come after it.
@@ -99,8 +108,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             .max_write_buffer_size(MAX_WRITE_BUFFER)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
+        let io = ReadAhead::new(io);
         let stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config)).await;
-        Self { stream, queue: VecDeque::new(), rest: None, writing: false, max_message, last_large: None }
+        Self {
+            stream,
+            bell: Bell::new(),
+            queue: VecDeque::new(),
+            rest: None,
+            writing: false,
+            max_message,
+            last_large: None,
+        }
     }
 
     /// Queues messages for [`Socket::event`] to write.
@@ -145,9 +163,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         })
     }
 
-    /// Reads: anything but [`Event::Written`].
+    /// Reads: anything but [`Event::Written`]. Cheap while nothing comes.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        let received = ready!(Pin::new(&mut self.stream).poll_next(cx));
+        let Self { stream, bell, .. } = self;
+        let received = ready!(bell.poll(cx, |cx| Pin::new(stream).poll_next(cx)));
         if let Some(Ok(message)) = &received {
             self.note_large(message);
         }
@@ -165,7 +184,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     fn note_large(&mut self, message: &Message) {
         match message {
             Message::Binary(bytes) if bytes.len() > READ_BUFFER => {
-                self.last_large = Some(Large { _message: bytes.clone(), came_after: 0 });
+                self.last_large = Some(Box::new(Large { _message: bytes.clone(), came_after: 0 }));
             }
             Message::Binary(_)
             | Message::Text(_)
@@ -245,7 +264,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Close::Malformed(_) | Close::TooBig(_) => {
                 let io = self.stream.get_mut();
                 let _ = io.shutdown().await;
-                let mut discarded = vec![0; READ_BUFFER];
+                let mut discarded = vec![0; DISCARDED];
                 let _ = timeout(REFUSAL_WAIT, async { while let Ok(1..) = io.read(&mut discarded).await {} })
                     .await;
             }

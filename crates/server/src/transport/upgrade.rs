@@ -33,7 +33,7 @@ use super::rate::Rates;
 use super::socket::Socket;
 use super::ward::{Client, Ward};
 use super::ws::{self, End};
-use crate::accept::{Held, Line, Peer, Strangers, Wire};
+use crate::accept::{Activity, Held, Line, Peer, Strangers, Wire};
 use crate::auth::{Caller, Gate, Pass, Permit, Right, token_of_subprotocol};
 use crate::cluster::Cluster;
 use crate::config::Refuse;
@@ -295,8 +295,8 @@ impl Upgrades {
         let Ok(place) = Arc::clone(&self.shared.turned_away).try_acquire_owned() else { return Err(error) };
         info!(%peer, path = uri.path(), code = why.code(), "a connection was refused: {}", error.for_log());
         self.shared.tasks.spawn(async move {
-            if let Ok((line, read)) = taken_over(upgrade).await {
-                Socket::new(line, read, REFUSED_BYTES).await.close(&why).await;
+            if let Ok((socket, _)) = taken_over(upgrade, REFUSED_BYTES).await {
+                socket.close(&why).await;
             }
             drop(place);
         });
@@ -327,19 +327,29 @@ impl Upgrades {
 }
 
 /// Waits until the 101 is out, then runs the connection.
-async fn connect(upgrade: OnUpgrade, seat: Seat, mut ward: Ward, returner: Returner, shared: Arc<Shared>) {
-    // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
-    let Ok((line, read)) = taken_over(upgrade).await else { return };
-    let activity = Arc::clone(line.activity());
-    let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
-    let mut socket = Socket::new(line, read, limits.frame_bytes).await;
-    let end = ws::run(&mut socket, seat, &mut ward, &activity, limits, *keepalive, stop).await;
-    if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
-        pauses.refused(returner, Instant::now());
+#[expect(
+    clippy::manual_async_fn,
+    reason = "the future of an async function has room for its arguments twice"
+)]
+fn connect(
+    upgrade: OnUpgrade,
+    seat: Seat,
+    mut ward: Ward,
+    returner: Returner,
+    shared: Arc<Shared>,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        // In boxes, as its end below: their room would be part of every connection for as long as it lives.
+        let taken_over = Box::pin(taken_over(upgrade, shared.limits.frame_bytes)).await;
+        // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
+        let Ok((mut socket, activity)) = taken_over else { return };
+        let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
+        let end = ws::run(&mut socket, &seat, &mut ward, &activity, limits, *keepalive, stop).await;
+        if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
+            pauses.refused(returner, Instant::now());
+        }
+        Box::pin(end.finish(socket)).await;
     }
-    // In a box, since its room would be part of every connection for as long as it lives.
-    Box::pin(end.finish(socket)).await;
-    drop(ward);
 }
 
 /// Waits until the 101 is out, then runs a connection for several documents.
@@ -350,27 +360,30 @@ async fn connect_many(
     shared: Arc<Shared>,
     slot: OwnedSemaphorePermit,
 ) {
-    let Ok((line, read)) = taken_over(upgrade).await else { return };
-    let activity = Arc::clone(line.activity());
-    let mut socket = Socket::new(line, read, shared.limits.frame_bytes).await;
+    let taken_over = Box::pin(taken_over(upgrade, shared.limits.frame_bytes)).await;
+    let Ok((mut socket, activity)) = taken_over else { return };
     let end = hocuspocus::run(&mut socket, host, &activity).await;
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         shared.pauses.refused(returner, Instant::now());
     }
-    end.finish(socket).await;
+    Box::pin(end.finish(socket)).await;
     drop(slot);
 }
 
-/// Waits until the 101 is out. Gives the connection, and what the client has sent since.
-async fn taken_over(upgrade: OnUpgrade) -> Result<(Line<Wire>, Vec<u8>), Gone> {
+/// Waits until the 101 is out. Gives the connection, with what the client has sent since.
+async fn taken_over(
+    upgrade: OnUpgrade,
+    max_message: usize,
+) -> Result<(Socket<Line<Wire>>, Arc<Activity>), Gone> {
     let upgraded = upgrade.await.map_err(|_| Gone)?;
     let Ok(parts) = downcast::<TokioIo<Held>>(upgraded) else {
         warn!("a connection is of an unknown kind");
         return Err(Gone);
     };
-    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
     let line = parts.io.into_inner().take_line().ok_or(Gone)?;
-    Ok((line, parts.read_buf.to_vec()))
+    let activity = Arc::clone(line.activity());
+    // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
+    Ok((Socket::new(line, parts.read_buf.to_vec(), max_message).await, activity))
 }
 
 /// The client went away.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quire_sync_protocol::{Dialect, DocId, Message};
+use quire_sync_protocol::{Dialect, DocId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::close::Close;
@@ -34,29 +34,22 @@ pub(super) struct Ward {
     pub(super) _slot: OwnedSemaphorePermit,
 }
 
-impl Ward {
-    /// What a client sent, with what it says of itself put right.
-    pub(super) fn stamped(&self, messages: Vec<Message>) -> Vec<Message> {
-        Stamp::all(self.stamp.as_ref(), messages)
-    }
-
-    /// Carries out what became of the pass; gives why the connection is to be closed, if it is.
-    pub(super) fn changed(&self, event: PassEvent, seat: &Seat) -> Option<Close> {
-        match event {
-            PassEvent::Rights(rights) => {
-                seat.set_rights(rights.right.access(), rights.presence);
-                None
-            }
-            // None of these clients can be asked for another token within the connection.
-            PassEvent::Expiring => None,
-            PassEvent::Expired => {
-                Counters::add(&self.counters.expired, 1);
-                Some(Close::Expired)
-            }
-            PassEvent::Revoked => {
-                Counters::add(&self.counters.revoked, 1);
-                Some(Close::Revoked)
-            }
+/// Carries out what became of a pass; gives why its connection is to be closed, if it is.
+pub(super) fn changed(event: PassEvent, seat: &Seat, counters: &Counters) -> Option<Close> {
+    match event {
+        PassEvent::Rights(rights) => {
+            seat.set_rights(rights.right.access(), rights.presence);
+            None
+        }
+        // None of these clients can be asked for another token within the connection.
+        PassEvent::Expiring => None,
+        PassEvent::Expired => {
+            Counters::add(&counters.expired, 1);
+            Some(Close::Expired)
+        }
+        PassEvent::Revoked => {
+            Counters::add(&counters.revoked, 1);
+            Some(Close::Revoked)
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
-use futures_util::future::{Fuse, FusedFuture as _};
+use futures_util::future::BoxFuture;
 use quire_sync_protocol::{AwarenessUpdate, Limits, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -18,11 +17,11 @@ use super::life::{Keepalive, Life};
 use super::mail::Mail;
 use super::rate::Meter;
 use super::socket::{Event as SocketEvent, Gone, Socket};
-use super::ward::{Client, Ward};
+use super::ward::{self, Client, Ward};
 use crate::accept::Activity;
-use crate::auth::PassEvent;
+use crate::auth::{Pass, PassEvent, Stamp};
 use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed, Undelivered};
-use crate::seldom::{Alarm, Seldom};
+use crate::seldom::{Rare, Seldom};
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -39,15 +38,18 @@ pub(super) enum End {
 const LOTS: usize = 4;
 
 /// What the connection has to deal with next.
-enum Event {
-    Stop,
-    Pass(PassEvent),
+enum Event<'a> {
+    Rare(Rare<Rarely<'a>>),
     Socket(SocketEvent),
     Delivered(Result<(), SeatClosed>),
-    /// The client may send again.
-    CaughtUp,
     Ended(CloseReason),
-    Tick,
+}
+
+/// What hardly ever happens, but for times.
+enum Rarely<'a> {
+    Stop,
+    /// Something became of the pass.
+    Pass(PassEvent, &'a mut Pass),
 }
 
 impl End {
@@ -65,7 +67,7 @@ impl End {
 /// writes one log line.
 pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
-    seat: Seat,
+    seat: &Seat,
     ward: &mut Ward,
     activity: &Activity,
     limits: &Limits,
@@ -75,7 +77,7 @@ pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
     let session = seat.session();
     let Client { peer, doc, .. } = &ward.client;
     debug!(%session, %peer, %doc, "an editor is connected");
-    let end = exchange(socket, &seat, ward, activity, limits, keepalive, stop).await;
+    let end = exchange(socket, seat, ward, activity, limits, keepalive, stop).await;
     // Others are to see at once that this one is gone, however long its closing takes.
     seat.leave().await;
     let Client { peer, doc, .. } = &ward.client;
@@ -92,67 +94,96 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
     keepalive: Keepalive,
     stop: &CancellationToken,
 ) -> End {
-    let mut delivery = pin!(Fuse::terminated());
-    let mut stopped = Seldom::new(stop.clone().cancelled_owned());
-    let (mut alarm, mut pause) = (Alarm::default(), Alarm::default());
+    let Ward { pass, stamp, client, rates, mail, counters, .. } = ward;
+    let mut rare = Seldom::new(rarely(stop, pass));
+    // Waits for room in the document. In a box, since it hardly ever has to.
+    let mut delivery: Option<BoxFuture<'_, Result<(), SeatClosed>>> = None;
     // Cleared when the document has ended the session: then only its reason is waited for.
     let mut seated = true;
     let mut life = Life::new(keepalive);
-    let mut meter = Meter::new(ward.rates, Instant::now());
+    let mut meter = Meter::new(*rates, Instant::now());
     // Set while the client is ahead of its rate.
     let mut ahead = None;
     loop {
-        let reading = seated && delivery.is_terminated() && ahead.is_none();
-        let event = tokio::select! {
-            () = &mut stopped => Event::Stop,
-            event = ward.pass.event() => Event::Pass(event),
-            event = poll_fn(|cx| poll_traffic(cx, socket, seat, &mut ward.mail, &mut life.said, reading)) => event,
-            result = &mut delivery, if !delivery.is_terminated() => Event::Delivered(result),
-            () = pause.until(ahead) => Event::CaughtUp,
-            () = alarm.until(Some(life.tick)) => Event::Tick,
-        };
+        let reading = seated && delivery.is_none() && ahead.is_none();
+        let due = ahead.map_or(life.tick, |ahead: Instant| life.tick.min(ahead));
+        let event = poll_fn(|cx| {
+            if let Poll::Ready(rare) = rare.poll_until(cx, Some(due)) {
+                return Poll::Ready(Event::Rare(rare));
+            }
+            if let Some(delivery) = &mut delivery
+                && let Poll::Ready(result) = delivery.as_mut().poll(cx)
+            {
+                return Poll::Ready(Event::Delivered(result));
+            }
+            poll_traffic(cx, socket, seat, mail, &mut life.said, reading)
+        })
+        .await;
         match event {
-            Event::Stop => return End::Closed(Close::Restart),
-            Event::Pass(event) => {
-                if let Some(why) = ward.changed(event, seat) {
+            Event::Rare(Rare::Happened(Rarely::Stop)) => return End::Closed(Close::Restart),
+            Event::Rare(Rare::Happened(Rarely::Pass(event, pass))) => {
+                if let Some(why) = ward::changed(event, seat, counters) {
                     return End::Closed(why);
+                }
+                rare = Seldom::new(rarely(stop, pass));
+            }
+            Event::Rare(Rare::Due) => {
+                let now = Instant::now();
+                if ahead.is_some_and(|ahead| ahead <= now) {
+                    ahead = None;
+                    life.not_listened_until(now);
+                }
+                if life.tick <= now {
+                    match life.tick(now, activity.heard(), reading) {
+                        // Without entries: clients count it as a message and do nothing with it.
+                        Ok(due) => {
+                            let nobody = Message::Awareness(AwarenessUpdate::empty());
+                            due.send(socket, client.dialect.encode(&nobody));
+                        }
+                        Err(close) => return End::Closed(close),
+                    }
                 }
             }
             Event::Socket(SocketEvent::Message(bytes)) => {
                 ahead = meter.note(bytes.len(), Instant::now());
                 if ahead.is_some() {
-                    Counters::add(&ward.counters.throttled, 1);
+                    Counters::add(&counters.throttled, 1);
                 }
-                if ward.mail.takes(&ward.client.dialect, &bytes) {
+                if mail.takes(&client.dialect, &bytes) {
                     continue;
                 }
-                match ward.client.dialect.decode(&bytes, limits) {
-                    Ok(messages) => match seat.deliver_now(ward.stamped(messages)) {
+                match client.dialect.decode(&bytes, limits) {
+                    Ok(messages) => match seat.deliver_now(Stamp::all(stamp.as_ref(), messages)) {
                         Ok(()) => {}
-                        Err(Undelivered::Full(messages)) => delivery.set(seat.deliver(messages).fuse()),
+                        Err(Undelivered::Full(messages)) => delivery = Some(seat.deliver(messages).boxed()),
                         Err(Undelivered::Closed(SeatClosed)) => seated = false,
                     },
                     Err(error) => return End::Closed(error.into()),
                 }
             }
-            Event::CaughtUp => {
-                ahead = None;
-                life.not_listened_until(Instant::now());
-            }
             Event::Socket(SocketEvent::SignOfLife | SocketEvent::Written) => {}
             Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),
             Event::Socket(SocketEvent::Closing(code)) => return End::Left(code),
             Event::Socket(SocketEvent::Gone(gone)) => return End::Gone(gone),
-            Event::Delivered(Ok(())) => life.not_listened_until(Instant::now()),
-            Event::Delivered(Err(SeatClosed)) => seated = false,
+            Event::Delivered(Ok(())) => {
+                delivery = None;
+                life.not_listened_until(Instant::now());
+            }
+            Event::Delivered(Err(SeatClosed)) => {
+                delivery = None;
+                seated = false;
+            }
             Event::Ended(reason) => return End::Closed(reason.into()),
-            Event::Tick => match life.tick(Instant::now(), activity.heard(), reading) {
-                // Without entries: clients count it as a message and do nothing with it.
-                Ok(due) => due
-                    .send(socket, ward.client.dialect.encode(&Message::Awareness(AwarenessUpdate::empty()))),
-                Err(close) => return End::Closed(close),
-            },
         }
+    }
+}
+
+/// Waits for what hardly ever happens to a connection.
+async fn rarely<'a>(stop: &CancellationToken, pass: &'a mut Pass) -> Rarely<'a> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Rarely::Stop,
+        event = pass.event() => Rarely::Pass(event, pass),
     }
 }
 
@@ -165,7 +196,7 @@ fn poll_traffic<T: AsyncRead + AsyncWrite + Unpin>(
     mail: &mut Mail,
     said: &mut Instant,
     reading: bool,
-) -> Poll<Event> {
+) -> Poll<Event<'static>> {
     let mut lots = 0;
     loop {
         if socket.is_writing() {

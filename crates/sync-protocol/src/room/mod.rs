@@ -154,7 +154,7 @@ pub enum RoomEvent {
 /// The live gathering around one document. See the [module](self).
 #[derive(Debug)]
 pub struct Room {
-    config: RoomConfig,
+    config: Arc<RoomConfig>,
     replica: Replica,
     /// All of the replica, until it changes or somebody has asked for something.
     whole: Option<Update>,
@@ -175,8 +175,9 @@ pub struct Room {
 }
 
 impl Room {
-    /// An empty room around an empty document.
-    pub fn new(config: RoomConfig) -> Self {
+    /// An empty room around an empty document. Rooms may share their settings.
+    pub fn new(config: impl Into<Arc<RoomConfig>>) -> Self {
+        let config = config.into();
         let presence = PresenceConfig::new(&config.limits, config.presence_timeout, config.takeover);
         Self {
             config,

@@ -5,7 +5,7 @@ use quire_relay::Message;
 use quire_sync_protocol::DocId;
 
 use super::hold::Hold;
-use super::{ChangeError, Directory, OpenError, first_load};
+use super::{ChangeError, Directory, OpenError};
 
 impl Directory {
     /// Makes an empty document if there is none of this name; one that was deleted, anew. Durable when this returns.
@@ -25,7 +25,7 @@ impl Directory {
     /// ([`CloseReason::Deleted`](crate::doc::CloseReason::Deleted)). If cancelled, it may or may not be deleted.
     pub async fn delete(&self, doc: &DocId) -> Result<(), ChangeError> {
         match self.find_or_wait(doc).await {
-            Ok((handle, readiness)) => match first_load(readiness).await {
+            Ok((handle, first_load)) => match first_load.ended().await {
                 Ok(()) => return handle.delete().await,
                 Err(OpenError::Damaged(_)) => {}
                 Err(error) => return Err(error.into()),

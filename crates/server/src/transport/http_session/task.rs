@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::close::Close;
 use super::super::rate::Meter;
-use super::super::ward::Ward;
+use super::super::ward::{self, Ward};
 use super::consumer::{Consumer, ConsumerEvent, Wants};
 use super::intake::{Fault, Intake};
 use super::window::{Elsewhere, Window};
 use super::wire::Delivery;
-use crate::auth::PassEvent;
+use crate::auth::{PassEvent, Stamp};
 use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
 use crate::stream::Cursor;
 
@@ -211,7 +211,7 @@ impl Session {
             match event {
                 Event::Stop => return End::Closed(Close::Restart),
                 Event::Pass(event) => {
-                    if let Some(close) = self.ward.changed(event, seat) {
+                    if let Some(close) = ward::changed(event, seat, &self.ward.counters) {
                         return End::Closed(close);
                     }
                 }
@@ -326,7 +326,7 @@ impl Session {
             let decoded = self.ward.client.dialect.decode(&frame, &self.limits);
             messages.extend(decoded.map_err(|error| Over::Closed(error.into()))?);
         }
-        Ok((self.ward.stamped(messages), ahead))
+        Ok((Stamp::all(self.ward.stamp.as_ref(), messages), ahead))
     }
 }
 
