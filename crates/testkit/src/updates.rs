@@ -17,7 +17,9 @@ pub fn updates(data: &[u8]) {
     let updates = accepted(data);
     for update in &updates {
         is_sound(update);
+        is_taken_at_once(update.bytes());
     }
+    is_taken_at_once(data);
     let mut replica = Replica::new();
     let mut work = Work::default();
     for update in &updates {
@@ -66,6 +68,27 @@ pub(crate) fn is_sound(update: &Update) {
     assert!(2 * structs + 3 * blocks + 2 * ranges <= update.bytes().len().max(1));
     assert_eq!(Update::parse(update.bytes().clone()).as_ref(), Ok(update));
     assert!(!update.is_empty() || structs + ranges == 0);
+}
+
+/// Checking and taking in one go finds what is wrong, and takes the rest, as one after the other does.
+fn is_taken_at_once(bytes: &[u8]) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    match (Update::parse(bytes.clone()), Replica::from_stored(Some(bytes), &[])) {
+        (Ok(update), Ok((taken, whole))) => {
+            assert_eq!(whole.as_ref(), Some(&update));
+            let mut replica = Replica::new();
+            replica.insert(&update);
+            // If an id comes twice, it depends on the order which of its structs is taken.
+            if is_honest(std::slice::from_ref(&update)) {
+                assert_eq!(taken, replica);
+                assert_eq!(taken.state_vector(), replica.state_vector());
+            } else {
+                assert_eq!(held(&taken), held(&replica));
+            }
+        }
+        (Err(expected), Err(found)) => assert_eq!(found, expected),
+        (parsed, taken) => panic!("parsed: {parsed:?}, taken: {taken:?}"),
+    }
 }
 
 /// How much went into a replica, by which what it does and holds is bounded.

@@ -42,6 +42,9 @@ const RECORDED_FROM: u64 = 128 << 20;
 /// a page of 4 KiB or two for each document in it, and commits wait meanwhile.
 const JOURNAL_BYTES: usize = 1 << 20;
 
+/// The pages of a chunk.
+const CHUNK_RUN: usize = 128 << 10;
+
 /// A batch from this size on is put in its places at once: it would be written twice for little gain.
 const LARGE_BATCH: usize = 64 << 10;
 
@@ -240,9 +243,9 @@ fn with_table(database: Database) -> Result<Database, Error> {
 
 impl Engine for RedbEngine {
     fn chunk_bytes(&self) -> usize {
-        // A value is kept in one run of pages whose number is rounded up to a power of two: large ones would waste space and
-        // need large holes.
-        256 << 10
+        // A value is kept in one run of pages whose number is rounded up to a power of two, and read with all of them: what is put
+        // around it has to fit in beside it.
+        CHUNK_RUN - 1024
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use quire_persistence::archive::BackupError;
 use quire_persistence::{DocumentStore, Listed};
 use quire_relay::{Events, Message, Relay};
-use quire_sync_protocol::{DocId, Replica, RoomConfig, SessionId, StateVector, Update};
+use quire_sync_protocol::{DocId, RoomConfig, SessionId, StateVector, Update};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::config::DirectoryConfig;
@@ -230,11 +230,7 @@ impl Directory {
         if let Some(cluster) = &self.shared.cluster {
             cluster.settle(doc).await;
         }
-        let encode = move |content: Content| {
-            let mut replica = Replica::new();
-            replica.insert_all(&content.updates);
-            content.exists.then(|| replica.diff(&known))
-        };
+        let encode = move |content: Content| content.exists.then(|| content.replica.diff(&known));
         Ok(self.shared.reader.load(doc.clone(), encode).await?)
     }
 

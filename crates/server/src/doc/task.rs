@@ -88,10 +88,9 @@ impl Task {
             // In a box: it is handed on, and each place on its way would have room for it for as long as the task lives.
             let mut room = Box::new(Room::new(config));
             room.load_dead(content.dead);
-            room.load(&content.updates);
-            let bytes = content.updates.iter().map(|update| update.bytes().len()).sum();
+            room.load_replica(content.replica, content.whole);
             let seq = content.exists.then_some(content.seq);
-            (room, content.epoch, seq, bytes, content.updates.len())
+            (room, content.epoch, seq, content.bytes, content.updates)
         });
         let outcome = tokio::select! {
             outcome = load => outcome,

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use quire_persistence::{DocumentStore, Epoch, Seq, StoreError};
-use quire_sync_protocol::{DocId, StateVector, Update};
+use bytes::Bytes;
+use quire_persistence::{DocumentStore, Epoch, Seq, StoreError, Stored};
+use quire_sync_protocol::{DocId, Replica, StateVector, Update};
 use tokio::sync::Semaphore;
 
 use crate::doc::TailRead;
@@ -21,8 +22,14 @@ pub(crate) struct Content {
     pub(crate) seq: Seq,
     /// Who wrote in documents of the same name that were deleted.
     pub(crate) dead: StateVector,
-    /// The snapshot and the updates after it.
-    pub(crate) updates: Vec<Update>,
+    /// The document.
+    pub(crate) replica: Replica,
+    /// All of it as one update, where it is stored so.
+    pub(crate) whole: Option<Update>,
+    /// Of how many updates it was put together, the snapshot being one.
+    pub(crate) updates: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
 }
 
 /// Why a document could not be loaded.
@@ -112,16 +119,23 @@ fn content(store: &dyn DocumentStore, doc: &DocId) -> Result<Content, LoadError>
                 exists: false,
                 seq: Seq::default(),
                 dead: StateVector::default(),
-                updates: Vec::new(),
+                replica: Replica::new(),
+                whole: None,
+                updates: 0,
+                bytes: 0,
             });
         }
         Err(StoreError::Deleted { .. }) => return Err(LoadError::Deleted),
         Err(error @ StoreError::Engine(_)) => return Err(LoadError::Unavailable(error.to_string())),
         Err(error) => return Err(LoadError::Damaged(error.to_string())),
     };
-    let updates = stored.snapshot.into_iter().chain(stored.updates).map(Update::parse);
-    let updates = updates.collect::<Result<_, _>>().map_err(|error| {
+    let Stored { epoch, seq, snapshot, updates, dead } = stored;
+    let parts = || snapshot.iter().chain(&updates);
+    let (count, bytes) = (parts().count(), parts().map(Bytes::len).sum());
+    let log: Result<Vec<_>, _> = updates.into_iter().map(Update::parse).collect();
+    let built = log.and_then(|log| Replica::from_stored(snapshot, &log));
+    let (replica, whole) = built.map_err(|error| {
         LoadError::Damaged(format!("document {:?} holds something that is no update: {error}", doc.as_str()))
     })?;
-    Ok(Content { epoch: stored.epoch, exists: true, seq: stored.seq, dead: stored.dead, updates })
+    Ok(Content { epoch, exists: true, seq, dead, replica, whole, updates: count, bytes })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{ClientId, Clock, Id};
+use crate::update::InBlock;
 use crate::update::id_set::ClockRange;
 use crate::update::structs::{Check, Head, Struct};
 use crate::wire::varint::Reader;
@@ -43,6 +44,9 @@ impl Chunk {
 
     /// Whether `next`, at the chunk's end, belongs to its last struct; then the place of that struct's count.
     fn joins(&self, client: ClientId, next: &Struct<'_>) -> Option<usize> {
+        if !next.may_join(client, self.end) {
+            return None;
+        }
         let head = Head::read(self.bytes.get(self.tail_at..)?).ok()?;
         head.joins(client, self.end, next).then(|| self.tail_at + head.count_at())
     }
@@ -101,6 +105,21 @@ impl<'a> Iterator for Structs<'a> {
     }
 }
 
+/// Structs that stand together in an update and are to be taken as they are, all at once.
+#[derive(Debug, Default)]
+pub(super) struct Run<'a> {
+    /// From the first of them on; what stands behind the last one too.
+    bytes: &'a [u8],
+    /// What the structs take of it.
+    length: usize,
+    /// Where the last one begins.
+    tail_at: usize,
+    /// How many.
+    count: usize,
+    /// How many clocks.
+    clocks: Clock,
+}
+
 /// Puts structs into the chunks at one place. Opening takes the chunk on the left out, if it touches; closing puts
 /// back what has been built and looks after the chunk on the right. Between, the chunks lack that part.
 #[derive(Debug)]
@@ -137,6 +156,56 @@ impl Splice {
             self.seal(chunks);
         }
         self.chunk.push(self.client, next);
+    }
+
+    /// Takes the next struct into a run that is to be [appended](Self::append) here. `false` if it
+    /// has to be pushed, after the run: it belongs to the last struct, or would be written otherwise.
+    pub(super) fn extend_run<'a>(
+        &mut self,
+        chunks: &mut Chunks,
+        run: &mut Run<'a>,
+        InBlock { next, bytes, length, .. }: &InBlock<'a>,
+    ) -> bool {
+        if !bytes.get(..*length).is_some_and(|read| next.is_written_as(read)) {
+            return false;
+        }
+        let at = self.at() + run.clocks;
+        if next.may_join(self.client, at) {
+            let joins = match run.bytes.get(run.tail_at..run.length) {
+                Some(last) if run.count > 0 => {
+                    Head::read(last).is_ok_and(|head| head.joins(self.client, at, next))
+                }
+                _ => self.chunk.joins(self.client, next).is_some(),
+            };
+            if joins {
+                return false;
+            }
+        }
+        if self.chunk.bytes.len() + run.length >= CHUNK_BYTES {
+            self.append(chunks, run);
+        }
+        if run.count == 0 {
+            run.bytes = bytes;
+        }
+        run.tail_at = run.length;
+        run.length += length;
+        run.count += 1;
+        run.clocks += next.len;
+        true
+    }
+
+    /// Appends a run, and empties it.
+    pub(super) fn append(&mut self, chunks: &mut Chunks, run: &mut Run<'_>) {
+        let run = std::mem::take(run);
+        let Some(structs) = run.bytes.get(..run.length).filter(|_| run.count > 0) else { return };
+        if self.chunk.bytes.len() >= CHUNK_BYTES {
+            self.seal(chunks);
+        }
+        let chunk = &mut self.chunk;
+        chunk.tail_at = chunk.bytes.len() + run.tail_at;
+        chunk.bytes.extend_from_slice(structs);
+        chunk.count += run.count;
+        chunk.end += run.clocks;
     }
 
     /// Appends the next struct, with its content deleted where `deleted` (ascending) has its clocks.
@@ -203,6 +272,10 @@ impl Splice {
     fn seal(&mut self, chunks: &mut Chunks) {
         let at = self.at();
         let mut full = std::mem::replace(&mut self.chunk, Chunk::empty(at));
+        if full.bytes.len() >= CHUNK_BYTES {
+            // Much comes at once. With this room it need not be moved while it grows, nor when it is full.
+            self.chunk.bytes.reserve_exact(CHUNK_BYTES + CHUNK_BYTES / 8);
+        }
         if full.count > 0 {
             full.shrink();
             chunks.insert((self.client, self.start), full);

@@ -1,11 +1,13 @@
 //! Uniting an update with what is there.
 
+use bytes::Bytes;
+
 use super::Replica;
-use super::chunk::Splice;
+use super::chunk::{Run, Splice};
 use crate::id::{ClientId, Clock, Id};
 use crate::update::id_set::{ClockRange, IdSet};
 use crate::update::structs::{Body, Struct};
-use crate::update::{Update, UpdateWriter};
+use crate::update::{BlockStructs, InBlock, Update, UpdateError, UpdateWriter};
 
 /// Dependencies that are not there when an item comes are looked for again at the end of its update. Beyond this
 /// many the rest is taken for found.
@@ -90,7 +92,9 @@ impl Replica {
         let mut inserter = Inserter::new(self);
         inserter.asks_for_dependencies = false;
         for block in blocks {
-            block.for_each_struct(|client, clock, next| inserter.insert(client, clock, &next));
+            if let Some(mut structs) = block.structs() {
+                inserter.insert_block(&mut structs);
+            }
         }
         let Taken { fresh: _, erased, complete: _, detached, unresolved: _ } = inserter.finish();
         self.deletes
@@ -100,6 +104,41 @@ impl Replica {
         for client in suspects {
             self.note_torn(client);
         }
+    }
+
+    /// What is stored of a document: an update that stands for most of it, checked as [`Update::parse`] would and taken in one go,
+    /// and those that came after it. Gives the first as well, if it is all.
+    ///
+    /// # Errors
+    ///
+    /// The first is no update.
+    pub fn from_stored(
+        snapshot: Option<Bytes>,
+        updates: &[Update],
+    ) -> Result<(Self, Option<Update>), UpdateError> {
+        let mut replica = Self::new();
+        let mut whole = None;
+        if let Some(snapshot) = snapshot {
+            let mut inserter = Inserter::new(&mut replica);
+            inserter.asks_for_dependencies = false;
+            let (snapshot, deletes) =
+                Update::parse_and_take(snapshot, |structs| inserter.insert_block(structs))?;
+            let Taken { erased, detached, .. } = inserter.finish();
+            // Nearly always all of them say so by themselves.
+            replica.deletes =
+                IdSet::collect(|add| erased.into_iter().for_each(|(client, range)| add(client, range)));
+            replica.erase(&deletes.without(&replica.deletes));
+            replica.deletes.unite(&deletes);
+            for client in detached {
+                replica.note_torn(client);
+            }
+            whole = Some(snapshot);
+        }
+        if !updates.is_empty() {
+            replica.insert_all(updates);
+            whole = None;
+        }
+        Ok((replica, whole))
     }
 
     /// Whether an update holds anything that is not there yet. Changes nothing.
@@ -234,6 +273,49 @@ impl<'r> Inserter<'r> {
     fn finish(mut self) -> Taken {
         self.leave();
         self.taken
+    }
+
+    /// Inserts the structs of a block, without asking for dependencies. Where it goes on at the end of what there is of its client, as
+    /// nearly always when a document is loaded, runs of structs are taken as they are.
+    fn insert_block(&mut self, structs: &mut BlockStructs<'_>) {
+        let client = structs.client;
+        if matches!(self.look(client, structs.clock()), Found::Missing(Clock::MAX)) {
+            let Position::Missing { splice, .. } = &mut self.position else { return };
+            let Replica { chunks, deletes, .. } = &mut *self.replica;
+            let mut deleted = deletes.ranges_from(client, splice.at());
+            let mut run = Run::default();
+            let mut left = None;
+            for found in structs.by_ref() {
+                let InBlock { clock, next, .. } = found;
+                if next.len == 0 || next.body == Body::Skip {
+                    // What stands behind it is looked for anew.
+                    left = Some((clock, next));
+                    break;
+                }
+                let range = ClockRange { start: clock, end: clock + next.len };
+                while let [first, rest @ ..] = deleted
+                    && first.end <= clock
+                {
+                    deleted = rest;
+                }
+                let is_deleted = next.is_deleted();
+                if is_deleted {
+                    extend(&mut self.taken.erased, client, range);
+                }
+                let is_cut = !is_deleted && deleted.first().is_some_and(|first| first.start < range.end);
+                if is_cut || !splice.extend_run(chunks, &mut run, &found) {
+                    splice.append(chunks, &mut run);
+                    splice.push_cut(chunks, &next, if is_cut { deleted } else { &[] });
+                }
+            }
+            splice.append(chunks, &mut run);
+            if let Some((clock, next)) = left {
+                self.insert(client, clock, &next);
+            }
+        }
+        for InBlock { clock, next, .. } in structs {
+            self.insert(client, clock, &next);
+        }
     }
 
     fn insert(&mut self, client: ClientId, clock: Clock, next: &Struct<'_>) {

@@ -21,6 +21,15 @@ fn filled(updates: &[Update]) -> Replica {
     replica
 }
 
+/// Two replicas are the same, in all that is seen of them.
+fn is_like(replica: &Replica, expected: &Replica) -> Result<(), TestCaseError> {
+    prop_assert_eq!(replica, expected);
+    prop_assert_eq!(&replica.torn, &expected.torn);
+    prop_assert_eq!(replica.state_vector(), expected.state_vector());
+    prop_assert_eq!(replica.structs(), expected.structs());
+    Ok(())
+}
+
 fn client(id: u64) -> ClientId {
     ClientId::new(id).unwrap()
 }
@@ -310,10 +319,13 @@ proptest! {
         let (before, after) = updates.split_at(split.index(updates.len() + 1));
         let mut replica = filled(before);
         replica.insert_all(after);
-        prop_assert_eq!(&replica, &expected);
-        prop_assert_eq!(&replica.torn, &expected.torn);
-        prop_assert_eq!(replica.state_vector(), expected.state_vector());
-        prop_assert_eq!(replica.structs(), expected.structs());
+        is_like(&replica, &expected)?;
+        let snapshot = filled(before).encode();
+        is_like(&Replica::from_stored(Some(snapshot.bytes().clone()), after).unwrap().0, &expected)?;
+        if let Some((first, rest)) = updates.split_first() {
+            is_like(&Replica::from_stored(Some(first.bytes().clone()), rest).unwrap().0, &expected)?;
+        }
+        is_like(&Replica::from_stored(None, &updates).unwrap().0, &expected)?;
     }
 
     #[test]

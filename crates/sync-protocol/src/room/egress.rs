@@ -106,6 +106,7 @@ impl Room {
         let unstored = self.unstored_for(to);
         let Some(session) = self.sessions.get_mut(&to) else { return };
         let Phase::CatchingUp { known, ending } = &mut session.phase else { return };
+        let whole = self.whole.take().filter(|_| known.is_empty());
         let lacking = self.replica.lacking_bytes(known);
         if lacking > self.config.whole_sync_bytes {
             let parts = lacking.div_ceil(self.config.part_bytes.max(1));
@@ -117,7 +118,7 @@ impl Room {
                 return self.outputs.push_back(Output::Part { to, message });
             }
         }
-        let rest = unstored.left_out_of(self.replica.diff(known));
+        let rest = unstored.left_out_of(whole.unwrap_or_else(|| self.replica.diff(known)));
         let (message, asks) = match (*ending, &session.dialect) {
             (Ending::SyncStep2, Dialect::Hocuspocus(_)) => (Message::SyncStep2(rest), true),
             (Ending::SyncStep2, Dialect::YWebsocket | Dialect::YSweet | Dialect::Quire) => {

@@ -42,7 +42,7 @@ impl Room {
     /// An update that comes from no session: by the HTTP API or a worker. Gives the ticket with which it is stored. The driver sees
     /// to it before that it is not [of a dead epoch](Self::is_of_dead_epoch).
     pub fn handle_update(&mut self, update: &Update, _now: Instant) -> Ticket {
-        match self.replica.insert(update).delta {
+        match self.insert(update).delta {
             Some(delta) => {
                 self.batch.add(Source::Server, delta, None);
                 self.confirmations.next_ticket()
@@ -70,7 +70,7 @@ impl Room {
         }
         // What holds nothing new is passed over, and not given back either: two sides that both gave back what they
         // know would never end.
-        let inserted = self.replica.insert(update);
+        let inserted = self.insert(update);
         if let Some(delta) = inserted.delta {
             let source = match brought {
                 Brought::Answer => Source::Answer(from),

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use crate::id::{ClientId, Clock, SessionId};
 use crate::limits::Limits;
 use crate::presence::{Presence, PresenceChange, PresenceConfig, PresenceEntry, Questions};
-use crate::replica::Replica;
+use crate::replica::{Inserted, Replica};
 use crate::session::{Access, Session, SessionSetup, Visibility};
 use crate::state_vector::StateVector;
 use crate::update::Update;
@@ -156,6 +156,8 @@ pub enum RoomEvent {
 pub struct Room {
     config: Arc<RoomConfig>,
     replica: Replica,
+    /// All of the replica, until it changes or somebody has asked for something.
+    whole: Option<Update>,
     dead: Dead,
     presence: Presence,
     /// Ordered, so that a room's outputs depend on nothing but its inputs.
@@ -180,6 +182,7 @@ impl Room {
         Self {
             config,
             replica: Replica::new(),
+            whole: None,
             dead: Dead::default(),
             presence: Presence::new(presence),
             sessions: BTreeMap::new(),
@@ -194,7 +197,21 @@ impl Room {
 
     /// Takes what is already stored. Nothing goes out; to be called before the first session.
     pub fn load(&mut self, updates: &[Update]) {
+        self.whole = None;
         self.replica.insert_all(updates);
+    }
+
+    /// Takes what is already stored, put together before; `whole` is all of it as one update, where there is one. The first who
+    /// asks for everything gets that. Nothing goes out; to be called before the first session.
+    pub fn load_replica(&mut self, replica: Replica, whole: Option<Update>) {
+        self.replica = replica;
+        self.whole = whole;
+    }
+
+    /// Every insertion into the replica goes this way.
+    fn insert(&mut self, update: &Update) -> Inserted {
+        self.whole = None;
+        self.replica.insert(update)
     }
 
     /// Takes who wrote in documents of the same name that were deleted, each with the clock behind its last insertion. What such

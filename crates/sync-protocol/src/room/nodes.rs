@@ -17,7 +17,7 @@ impl Room {
     /// An update that another node has stored. To be given in the order of the log, so that nobody is sent what builds on something that
     /// it lacks.
     pub fn handle_node_update(&mut self, update: &Update, _now: Instant) {
-        if let Some(delta) = self.replica.insert(update).delta {
+        if let Some(delta) = self.insert(update).delta {
             self.batch.add(Source::Node, delta, None);
         }
     }

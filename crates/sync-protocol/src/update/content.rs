@@ -4,7 +4,7 @@ use super::structs::Check;
 use super::text::Text;
 use super::{UpdateError, check_json, value};
 use crate::id::Clock;
-use crate::wire::varint::{ReadError, Reader, write_var_uint};
+use crate::wire::varint::{ReadError, Reader, var_uint_bytes, write_var_uint};
 
 /// The kinds of content, by their numbers in the format. 11 is written by yrs alone, as are types with number 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,21 @@ impl<'a> Content<'a> {
             | Self::Type(raw)
             | Self::Doc(raw)
             | Self::Move(raw) => out.extend_from_slice(raw),
+        }
+    }
+
+    /// How many bytes [`Self::write`] takes.
+    pub(super) fn written_bytes(&self, len: Clock) -> usize {
+        match self {
+            Self::Deleted => var_uint_bytes(len),
+            Self::Json(list) | Self::Any(list) => var_uint_bytes(len) + list.len(),
+            Self::String(text) => var_uint_bytes(text.bytes() as u64) + text.bytes(),
+            Self::Binary(raw)
+            | Self::Embed(raw)
+            | Self::Format(raw)
+            | Self::Type(raw)
+            | Self::Doc(raw)
+            | Self::Move(raw) => raw.len(),
         }
     }
 

@@ -89,6 +89,40 @@ impl Update {
         Ok(Self { bytes, deletes_at, regular: ordered && !empty })
     }
 
+    /// Like [`Self::parse`]; has `take` take the structs of each block meanwhile, and gives the delete set too. What was taken before
+    /// something wrong was found has been taken.
+    pub(crate) fn parse_and_take(
+        bytes: Bytes,
+        mut take: impl FnMut(&mut BlockStructs<'_>),
+    ) -> Result<(Self, IdSet), UpdateError> {
+        let mut reader = Reader::new(&bytes);
+        let (mut regular, mut before) = (true, None);
+        for _ in 0..reader.count()? {
+            let mut structs = BlockStructs::begin(reader, Check::Full)?;
+            regular &= before.is_none_or(|before| structs.client < before);
+            before = Some(structs.client);
+            if structs.left > 0 {
+                take(&mut structs);
+            }
+            structs.by_ref().for_each(drop);
+            regular &= !structs.empty;
+            reader = structs.end()?;
+        }
+        let deletes_at = bytes.len() - reader.rest().len();
+        let mut walked = Ok(());
+        let deletes = IdSet::collect(|add| {
+            walked = walk_deletes(&mut reader, |client, range| {
+                regular &= !range.is_empty();
+                add(client, range);
+            });
+        });
+        walked?;
+        if !reader.is_empty() {
+            return Err(UpdateError::TrailingBytes);
+        }
+        Ok((Self { bytes, deletes_at, regular }, deletes))
+    }
+
     /// Takes an encoding that this crate has just written, without walking it.
     pub(crate) fn from_encoder(bytes: Vec<u8>, deletes_at: usize) -> Self {
         let update = Self { bytes: bytes.into(), deletes_at, regular: true };
@@ -178,7 +212,88 @@ pub(crate) struct Block<'a> {
     reader: Reader<'a>,
 }
 
-impl Block<'_> {
+/// A struct of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InBlock<'a> {
+    pub(crate) clock: Clock,
+    pub(crate) next: Struct<'a>,
+    /// The update from the first byte of the struct on.
+    pub(crate) bytes: &'a [u8],
+    /// What the struct takes of it.
+    pub(crate) length: usize,
+}
+
+/// The structs of a block, clocks ascending. Ends early where there is something wrong.
+#[derive(Debug)]
+pub(crate) struct BlockStructs<'a> {
+    pub(crate) client: ClientId,
+    /// The clock of the next one.
+    clock: Clock,
+    /// How many are left.
+    left: usize,
+    reader: Reader<'a>,
+    check: Check,
+    /// There was one without a length.
+    empty: bool,
+    wrong: Option<UpdateError>,
+}
+
+impl<'a> BlockStructs<'a> {
+    fn begin(mut reader: Reader<'a>, check: Check) -> Result<Self, UpdateError> {
+        let left = reader.count()?;
+        let client = reader.client()?;
+        let clock = reader.var_uint()?;
+        Ok(Self { client, clock, left, reader, check, empty: false, wrong: None })
+    }
+
+    /// The clock of the next one.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn read(&mut self) -> Result<InBlock<'a>, UpdateError> {
+        let (clock, bytes) = (self.clock, self.reader.rest());
+        let next = Struct::read(&mut self.reader, self.check)?;
+        if self.check == Check::Full && next.builds_on_later(Id { client: self.client, clock }) {
+            return Err(UpdateError::BuildsOnLater);
+        }
+        self.empty |= next.len == 0;
+        let end = clock.checked_add(next.len).filter(|end| *end <= MAX_SAFE_INTEGER);
+        self.clock = end.ok_or(UpdateError::ClockOutOfRange)?;
+        Ok(InBlock { clock, next, bytes, length: bytes.len() - self.reader.rest().len() })
+    }
+
+    /// What stands behind the block, all of whose structs have been read.
+    fn end(self) -> Result<Reader<'a>, UpdateError> {
+        self.wrong.map_or(Ok(self.reader), Err)
+    }
+}
+
+impl<'a> Iterator for BlockStructs<'a> {
+    type Item = InBlock<'a>;
+
+    fn next(&mut self) -> Option<InBlock<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        match self.read() {
+            Ok(found) => Some(found),
+            Err(wrong) => {
+                self.left = 0;
+                self.wrong = Some(wrong);
+                None
+            }
+        }
+    }
+}
+
+impl<'a> Block<'a> {
+    /// Its structs; `None` cannot be.
+    pub(crate) fn structs(self) -> Option<BlockStructs<'a>> {
+        // It is part of a checked update.
+        let structs = BlockStructs::begin(self.reader, Check::Known);
+        debug_assert!(structs.is_ok());
+        structs.ok()
+    }
+
     /// Calls `visit` for each struct, clocks ascending.
     pub(crate) fn for_each_struct(mut self, visit: impl FnMut(ClientId, Clock, Struct<'_>)) {
         // It is part of a checked update.

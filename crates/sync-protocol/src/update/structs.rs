@@ -8,7 +8,7 @@
 use super::UpdateError;
 use super::content::{Content, Kind, add_var_uint};
 use crate::id::{ClientId, Clock, Id};
-use crate::wire::varint::{Reader, write_id, write_var_bytes, write_var_uint};
+use crate::wire::varint::{Reader, var_uint_bytes, write_id, write_var_bytes, write_var_uint};
 
 const GC: u8 = 0;
 const SKIP: u8 = 10;
@@ -127,13 +127,17 @@ impl<'a> Place<'a> {
 
     /// Whether an item placed here at `clock` is what slicing the item on its left would give.
     pub(crate) fn continues(&self, client: ClientId, clock: Clock, left: &Place<'_>) -> bool {
-        let Self::After { origin, right_origin, keyed } = *self else { return false };
-        Some(origin.clock) == clock.checked_sub(1)
-            && origin.client == client
-            && right_origin == left.right_origin()
-            && keyed == left.keyed()
+        self.follows(client, clock)
+            && self.right_origin() == left.right_origin()
+            && self.keyed() == left.keyed()
     }
 
+    /// Whether an item placed here at `clock` stands behind what its client inserted just before.
+    fn follows(&self, client: ClientId, clock: Clock) -> bool {
+        matches!(self, Self::After { origin, .. } if Some(origin.clock) == clock.checked_sub(1) && origin.client == client)
+    }
+
+    #[inline]
     fn read(info: u8, reader: &mut Reader<'a>) -> Result<Self, UpdateError> {
         let keyed = info & KEYED != 0;
         let origin = if info & ORIGIN != 0 { Some(reader.id()?) } else { None };
@@ -151,6 +155,23 @@ impl<'a> Place<'a> {
                 Self::Within { parent, key: if keyed { Some(reader.var_string()?) } else { None } }
             }
         })
+    }
+
+    /// How many bytes [`Self::write`] takes.
+    fn written_bytes(&self) -> usize {
+        let id = |id: Id| var_uint_bytes(id.client.value()) + var_uint_bytes(id.clock);
+        let string = |text: &str| var_uint_bytes(text.len() as u64) + text.len();
+        match *self {
+            Self::After { origin, right_origin, .. } => id(origin) + right_origin.map_or(0, id),
+            Self::Before { right_origin, .. } => id(right_origin),
+            Self::Within { parent, key } => {
+                let parent = match parent {
+                    Parent::Root(name) => string(name),
+                    Parent::Item(item) => id(item),
+                };
+                1 + parent + key.map_or(0, string)
+            }
+        }
     }
 
     fn info(&self) -> u8 {
@@ -240,6 +261,27 @@ impl<'a> Struct<'a> {
         }
     }
 
+    /// Whether `read`, which it was read from, is what [`Self::write`] writes. It is but for integers that were padded, and for what
+    /// stands for "not a root", which may be any number.
+    pub(crate) fn is_written_as(&self, read: &[u8]) -> bool {
+        let bytes = match &self.body {
+            Body::Gc | Body::Skip => var_uint_bytes(self.len),
+            Body::Item(item) => {
+                let not_a_root = matches!(item.place, Place::Within { parent: Parent::Item(_), .. });
+                if not_a_root && read.get(1) != Some(&0) {
+                    return false;
+                }
+                item.place.written_bytes() + item.content.written_bytes(self.len)
+            }
+        };
+        let info = match &self.body {
+            Body::Gc => GC,
+            Body::Skip => SKIP,
+            Body::Item(item) => item.content.kind().number() | item.place.info(),
+        };
+        read.first() == Some(&info) && read.len() == 1 + bytes
+    }
+
     /// The part from `from` up to `to` (both counted from its own start, `from < to <= len`). `start` is the id of
     /// its first unit.
     pub(crate) fn slice(&self, start: Id, from: Clock, to: Clock) -> Self {
@@ -290,6 +332,15 @@ impl<'a> Struct<'a> {
                 len: self.len,
                 body: Body::Item(Item { place: item.place, content: Content::Deleted }),
             },
+        }
+    }
+
+    /// Whether there can be a struct that it [joins](Head::joins), which takes less than to look at that one: nearly none has one.
+    pub(crate) fn may_join(&self, client: ClientId, clock: Clock) -> bool {
+        match &self.body {
+            Body::Gc => true,
+            Body::Skip => false,
+            Body::Item(item) => item.place.follows(client, clock) && item.content.kind().concatenates(),
         }
     }
 

@@ -36,16 +36,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether everything has been read.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// What has not been read yet.
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// One byte.
+    #[inline]
     pub fn byte(&mut self) -> Result<u8, ReadError> {
         let (&first, rest) = self.rest.split_first().ok_or(ReadError::EndsEarly)?;
         self.rest = rest;
@@ -53,6 +56,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `count` bytes.
+    #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], ReadError> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(ReadError::EndsEarly)?;
         self.rest = rest;
@@ -60,7 +64,39 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer up to 2^53 - 1.
+    #[inline]
     pub fn var_uint(&mut self) -> Result<u64, ReadError> {
+        match self.rest {
+            [short @ 0..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok((*short).into())
+            }
+            _ => self.long_var_uint(),
+        }
+    }
+
+    /// Up to eight bytes at once where there are as many; see [`Self::any_var_uint`].
+    #[inline]
+    fn long_var_uint(&mut self) -> Result<u64, ReadError> {
+        let Some(&eight) = self.rest.first_chunk::<8>() else { return self.any_var_uint() };
+        let word = u64::from_le_bytes(eight);
+        // The high bits of the bytes that are the last of an integer.
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends == 0 {
+            return self.any_var_uint();
+        }
+        // Of what stands up to the first of them, seven bits of each byte, moved together: to 14, to 28, to 56.
+        let mut value = word & (ends ^ (ends - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
+        value = value & 0x007f_007f_007f_007f | (value & 0x7f00_7f00_7f00_7f00) >> 1;
+        value = value & 0x0000_3fff_0000_3fff | (value & 0x3fff_0000_3fff_0000) >> 2;
+        value = value & 0x0000_0000_0fff_ffff | (value & 0x0fff_ffff_0000_0000) >> 4;
+        let length = ends.trailing_zeros() as usize / 8 + 1;
+        self.rest = self.rest.get(length..).unwrap_or_default();
+        if value <= MAX_SAFE_INTEGER { Ok(value) } else { Err(ReadError::IntegerOutOfRange) }
+    }
+
+    /// Byte by byte.
+    fn any_var_uint(&mut self) -> Result<u64, ReadError> {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
             let byte = self.byte()?;
@@ -102,6 +138,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of things of at least one byte each that are to follow.
+    #[inline]
     pub fn count(&mut self) -> Result<usize, ReadError> {
         let count = self.var_uint()?;
         match usize::try_from(count) {
@@ -111,6 +148,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A byte array with its length in front.
+    #[inline]
     pub fn var_bytes(&mut self) -> Result<&'a [u8], ReadError> {
         let length = self.count()?;
         self.take(length)
@@ -122,23 +160,39 @@ impl<'a> Reader<'a> {
     }
 
     /// A client id.
+    #[inline]
     pub fn client(&mut self) -> Result<ClientId, ReadError> {
         ClientId::new(self.var_uint()?).ok_or(ReadError::IntegerOutOfRange)
     }
 
     /// A client id and a clock.
+    #[inline]
     pub fn id(&mut self) -> Result<Id, ReadError> {
         Ok(Id { client: self.client()?, clock: self.var_uint()? })
     }
 }
 
 /// Appends an unsigned integer.
-pub fn write_var_uint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
+#[inline]
+pub fn write_var_uint(out: &mut Vec<u8>, value: u64) {
+    match u8::try_from(value) {
+        Ok(short @ 0..0x80) => out.push(short),
+        _ => write_long_var_uint(out, value),
     }
-    out.push(value.to_le_bytes()[0]);
+}
+
+fn write_long_var_uint(out: &mut Vec<u8>, mut value: u64) {
+    let (mut bytes, mut length) = ([0; 10], 0);
+    for byte in &mut bytes {
+        length += 1;
+        *byte = value.to_le_bytes()[0] & 0x7f;
+        value >>= 7;
+        if value == 0 {
+            break;
+        }
+        *byte |= 0x80;
+    }
+    out.extend_from_slice(bytes.get(..length).unwrap_or_default());
 }
 
 /// How many bytes [`write_var_uint`] takes for this value.
@@ -171,6 +225,33 @@ mod tests {
             let mut reader = Reader::new(&out);
             assert_eq!(reader.var_uint(), Ok(value));
             assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn integers_are_read_alike_whatever_follows() {
+        let cases: &[&[u8]] = &[
+            &[0x7f],
+            &[0x80, 0x01],
+            &[0xff, 0xff, 0x03],
+            &[0x81, 0x80, 0x00],
+            &[0xff, 0xff, 0xff, 0xff, 0x0f],
+            &[0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x07],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f],
+            &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10],
+            &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00],
+            &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+        ];
+        for case in cases {
+            let alone = Reader::new(case).any_var_uint();
+            assert_eq!(Reader::new(case).var_uint(), alone, "{case:x?}");
+            let followed = [case, &[0xa5; 9][..]].concat();
+            let mut reader = Reader::new(&followed);
+            assert_eq!(reader.var_uint(), alone, "{case:x?} with more behind it");
+            if alone.is_ok() {
+                assert_eq!(reader.rest(), [0xa5; 9]);
+            }
         }
     }
 

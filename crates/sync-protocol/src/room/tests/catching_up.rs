@@ -46,6 +46,38 @@ fn a_second_question_waits_until_the_answer_has_left() {
 }
 
 #[test]
+fn what_was_stored_as_one_update_is_the_first_answer_unless_something_has_changed() {
+    let content = more(5, 0, "ab");
+    // Not what it should be, to tell it from the encoding of the replica.
+    let stored = more(6, 0, "stored");
+    let hall = || {
+        let mut hall = Hall::new();
+        hall.room.load_replica(replica(&[&content]), Some(stored.clone()));
+        hall.join(1, Access::Write);
+        hall.join(2, Access::Write);
+        hall
+    };
+    let everything = || Message::SyncStep1(vector(&[]));
+    let answer = |session, update: &Update| [part(session, Message::SyncStep2(update.clone()))];
+
+    let mut asked = hall();
+    assert_eq!(asked.say(1, everything()), answer(1, &stored));
+    assert_eq!(asked.say(2, everything()), answer(2, &content));
+
+    let mut asked_by_one_who_has_some = hall();
+    assert_eq!(
+        asked_by_one_who_has_some.say(1, Message::SyncStep1(vector(&[(5, 1)]))),
+        answer(1, &more(5, 1, "b"))
+    );
+    assert_eq!(asked_by_one_who_has_some.say(2, everything()), answer(2, &content));
+
+    let mut changed = hall();
+    changed.edit(2, &more(5, 2, "c"));
+    changed.stored(1);
+    assert_eq!(changed.say(2, everything()), answer(2, &more(5, 0, "abc")));
+}
+
+#[test]
 fn a_session_gets_what_is_new_while_its_answer_drains() {
     let mut hall = Hall::with_writers(&[1, 2]);
     hall.say(2, Message::SyncStep1(vector(&[])));
