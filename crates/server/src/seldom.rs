@@ -267,6 +267,30 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), 1);
     }
 
+    #[test]
+    fn every_ring_wakes_a_task_that_stays_the_same() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let (mut bell, mut asked) = (Bell::new(), 0);
+        let mut pull = Waker::noop().clone();
+        for round in 0..5 {
+            let polled = bell.poll(&mut Context::from_waker(&waker), |cx| {
+                asked += 1;
+                pull = cx.waker().clone();
+                Poll::<()>::Pending
+            });
+            assert!(polled.is_pending());
+            assert_eq!((asked, count.0.load(Ordering::Relaxed)), (round + 1, round));
+            pull.wake_by_ref();
+        }
+    }
+
     #[tokio::test]
     async fn the_task_that_asked_last_is_woken() {
         struct Count(AtomicUsize);
