@@ -1,6 +1,6 @@
 //! The default engine: redb, one file.
 //!
-//! A commit of little goes to a [journal] in that file first.
+//! A commit of little goes to a journal in that file first.
 
 mod journal;
 mod walk;
