@@ -134,10 +134,11 @@ impl RedbEngine {
         let mut last = opened.journal.turn();
         let number = *last + 1;
         let transaction = self.begin_write(&opened.database)?;
-        transaction.open_table(journal::TABLE)?.insert(number, &*journal::encode(number, &batch))?;
+        let row = journal::encode(number, &batch);
+        transaction.open_table(journal::TABLE)?.insert(number, &*row)?;
         transaction.commit()?;
         *last = number;
-        opened.journal.add(batch);
+        opened.journal.add(batch, row.len());
         self.committed(number);
         Ok(())
     }
@@ -330,7 +331,7 @@ impl Engine for RedbEngine {
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
         let size = batch.bytes();
         self.call("commit", |opened| {
-            let is_full = opened.journal.pending().bytes() + size > self.journal_bytes;
+            let is_full = opened.journal.pending().is_full_for(size, self.journal_bytes);
             if is_full || size >= LARGE_BATCH { self.put(opened, &batch) } else { self.note(opened, batch) }
         })
     }

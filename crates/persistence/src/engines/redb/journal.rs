@@ -25,7 +25,11 @@ pub(super) const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("
 /// Beside each of its parts a change takes about this much memory.
 const CHANGE_BYTES: usize = 64;
 
-/// What follows the length of a key.
+/// The rows may take so many times what their changes may take in memory: where few keys are set all the time, they are all that grows,
+/// and a file that is opened reads all of them.
+const ROWS: usize = 4;
+
+/// What a change begins with.
 const DELETE: u8 = 0;
 const PUT: u8 = 1;
 
@@ -43,6 +47,8 @@ pub(super) struct Pending {
     changes: BTreeMap<Bytes, Option<Bytes>>,
     /// About what they take.
     bytes: usize,
+    /// What the rows take in the file: more, where a key is set again and again.
+    row_bytes: usize,
 }
 
 /// Why the rows of a file are not those that were written.
@@ -82,8 +88,10 @@ impl Journal {
                     for missing in last + 1..number {
                         damaged(Damaged { row: missing, fault: Fault::Missing })?;
                     }
-                    match decode(number, Bytes::copy_from_slice(record.value())) {
-                        Ok(batch) => pending.add(batch),
+                    let record = Bytes::copy_from_slice(record.value());
+                    let row_bytes = record.len();
+                    match decode(number, record) {
+                        Ok(batch) => pending.add(batch, row_bytes),
                         Err(fault) => damaged(Damaged { row: number, fault })?,
                     }
                     last = last.max(number);
@@ -105,9 +113,9 @@ impl Journal {
         self.pending.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A row with these changes is on the device.
-    pub(super) fn add(&self, batch: Batch) {
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).add(batch);
+    /// A row of this size with these changes is on the device.
+    pub(super) fn add(&self, batch: Batch, row_bytes: usize) {
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).add(batch, row_bytes);
     }
 
     /// Everything is in its place, on the device.
@@ -119,7 +127,8 @@ impl Journal {
 }
 
 impl Pending {
-    fn add(&mut self, batch: Batch) {
+    fn add(&mut self, batch: Batch, row_bytes: usize) {
+        self.row_bytes += row_bytes;
         for change in batch {
             let (key, value) = match change {
                 Change::Put(Entry { key, value }) => (key, Some(value)),
@@ -139,9 +148,9 @@ impl Pending {
         }
     }
 
-    /// About the memory that it takes, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether it would take more than so much memory with a batch of this size, or takes more than [`ROWS`] times that in the file.
+    pub(super) fn is_full_for(&self, batch_bytes: usize, most: usize) -> bool {
+        self.bytes + batch_bytes > most || self.row_bytes > most.saturating_mul(ROWS)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -275,13 +284,13 @@ mod tests {
     #[test]
     fn the_memory_of_what_was_set_before_is_not_counted() {
         let mut pending = Pending::default();
-        pending.add(batch());
-        let before = pending.bytes();
+        pending.add(batch(), 10);
+        let before = pending.bytes;
         let mut again = Batch::new();
         again.put(bytes("a"), bytes("three"));
         again.delete(bytes("b"));
-        pending.add(again);
-        assert_eq!(pending.bytes(), before + 2);
+        pending.add(again, 10);
+        assert_eq!((pending.bytes, pending.row_bytes), (before + 2, 20));
         assert_eq!(pending.change(b"a"), Some(&Some(bytes("three"))));
         assert_eq!(pending.change(b"b"), Some(&None));
         assert_eq!(pending.change(b"x"), None);

@@ -153,6 +153,21 @@ fn a_full_journal_a_large_batch_and_the_end_empty_the_journal() {
     assert_eq!(state(&engine), (0, 0));
 }
 
+#[test]
+fn a_key_that_is_set_again_and_again_does_not_let_the_journal_grow() {
+    let disk = Disk::new();
+    let mut engine = engine_with(&disk, 1_000).unwrap();
+    for round in 0..200 {
+        put(&engine, "a", vec![1; 40]);
+        let (pending, rows) = state(&engine);
+        assert!(pending <= 1 && rows <= 100, "{rows} rows in round {round}");
+        if round % 30 == 29 {
+            drop(engine);
+            engine = engine_with(&disk, 1_000).unwrap();
+        }
+    }
+}
+
 /// Changes the rows of the journal of a store that is closed.
 fn alter(path: &Path, change: impl Fn(&mut ::redb::Table<'_, u64, &'static [u8]>)) {
     let database = Database::open(path.join(FILE)).unwrap();
