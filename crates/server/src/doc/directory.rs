@@ -164,6 +164,7 @@ impl Directory {
                 config.compaction.clone(),
                 Arc::clone(&counters),
                 Arc::clone(&deleted),
+                cluster.is_none(),
             )?,
             upkeep: Upkeep::new(Arc::clone(&store), Arc::clone(&deleted)),
             whereabouts,

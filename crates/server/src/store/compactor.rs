@@ -3,7 +3,8 @@
 //!
 //! The thread rests after each document as long as the work took, so that compaction never takes more than half of a
 //! device or a core. Whether a document is due is decided here, from what the catalog says about it
-//! ([`CompactionPolicy::is_due`]); document tasks only ask, some time after edits and when they end.
+//! ([`CompactionPolicy::is_due`]); document tasks only ask, some time after edits and when they end. A server that was killed
+//! before they came to it leaves long logs, which the next one looks for when it starts.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use quire_persistence::{Compacted, DocumentInfo, DocumentStore, StoreError, Swept};
+use quire_persistence::{Compacted, DocumentInfo, DocumentStore, Listed, StoreError, Swept};
 use quire_sync_protocol::DocId;
 use tokio::sync::watch;
 
@@ -28,10 +29,21 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 /// How often what is left of deleted documents is looked for: at the start, and then after this time.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
+/// Catalog entries that are looked at in one go at the start.
+const SURVEYED: usize = 100;
+
 /// What the thread does next.
 enum Work {
     Compact(DocId),
     Sweep,
+    Survey,
+}
+
+/// How far the look at all documents has come that is taken once, at the start.
+#[derive(Debug)]
+enum Survey {
+    After(Option<DocId>),
+    Done,
 }
 
 /// When a document's log is to be replaced by a snapshot.
@@ -92,18 +104,20 @@ struct State {
 }
 
 impl Compactor {
-    /// Starts the thread.
+    /// Starts the thread. If it is the only one over this store, it looks for logs that another one has left long.
     pub(crate) fn start(
         store: Arc<dyn DocumentStore>,
         policy: CompactionPolicy,
         counters: Arc<Counters>,
         deleted: Arc<AtomicBool>,
+        is_alone: bool,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
+        let survey = if is_alone { Survey::After(None) } else { Survey::Done };
         let thread = Thread { shared: Arc::clone(&shared), store, policy, counters, deleted };
         let (end, ended) = watch::channel(false);
         thread::Builder::new().name("quire-compactor".into()).spawn(move || {
-            thread.run();
+            thread.run(survey);
             // As in the writer: the store is to be closed by the time that the process ends.
             drop(thread);
             // Nobody may be waiting for this.
@@ -114,11 +128,7 @@ impl Compactor {
 
     /// Has this document looked at, and compacted if its log is long. Returns at once.
     pub(crate) fn ask(&self, doc: &DocId) {
-        let mut state = self.owner.0.lock();
-        if state.queue.len() < QUEUE && !state.hopeless.contains(doc) && state.queued.insert(doc.clone()) {
-            state.queue.push_back(doc.clone());
-            self.owner.0.wake.notify_one();
-        }
+        self.owner.0.ask(doc);
     }
 
     /// Starts no further compaction. One that runs goes on; it leaves the store whole even if the process ends.
@@ -145,6 +155,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn ask(&self, doc: &DocId) {
+        let mut state = self.lock();
+        if state.queue.len() < QUEUE && !state.hopeless.contains(doc) && state.queued.insert(doc.clone()) {
+            state.queue.push_back(doc.clone());
+            self.wake.notify_one();
+        }
+    }
+
     fn give_up(&self, doc: DocId) {
         let mut state = self.lock();
         if state.hopeless.len() < QUEUE {
@@ -168,15 +186,20 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(&self) {
+    fn run(&self, mut survey: Survey) {
         let mut sweep_at = Instant::now();
-        while let Some(work) = self.next(sweep_at) {
+        while let Some(work) = self.next(sweep_at, &survey) {
             let begin = Instant::now();
             let doc = match work {
                 Work::Compact(doc) => doc,
                 Work::Sweep => {
                     self.sweep();
                     sweep_at = Instant::now() + SWEEP_EVERY;
+                    continue;
+                }
+                Work::Survey => {
+                    survey = self.survey(survey);
+                    self.rest(begin.elapsed().min(LONGEST_REST));
                     continue;
                 }
             };
@@ -209,6 +232,32 @@ impl Thread {
         match self.store.info(doc)? {
             Some(info) if self.policy.is_due(&info) => self.store.compact(doc).map(Some),
             Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Looks at the next documents, and has those compacted that are due. What cannot be read is told of when it is opened.
+    fn survey(&self, survey: Survey) -> Survey {
+        let Survey::After(after) = survey else { return Survey::Done };
+        match panic::catch_unwind(AssertUnwindSafe(|| self.store.list(after.as_ref(), SURVEYED))) {
+            Ok(Ok(listed)) => {
+                for Listed { doc, info } in &listed {
+                    if info.as_ref().is_ok_and(|info| self.policy.is_due(info)) {
+                        self.shared.ask(doc);
+                    }
+                }
+                match listed.into_iter().nth(SURVEYED - 1) {
+                    Some(last) => Survey::After(Some(last.doc)),
+                    None => Survey::Done,
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "long logs cannot be looked for");
+                Survey::Done
+            }
+            Err(_) => {
+                tracing::error!("looking for long logs met an internal error");
+                Survey::Done
+            }
         }
     }
 
@@ -246,7 +295,7 @@ impl Thread {
         }
     }
 
-    fn next(&self, sweep_at: Instant) -> Option<Work> {
+    fn next(&self, sweep_at: Instant, survey: &Survey) -> Option<Work> {
         let mut state = self.shared.lock();
         loop {
             if state.stopping {
@@ -259,6 +308,9 @@ impl Thread {
             if let Some(doc) = state.queue.pop_front() {
                 state.queued.remove(&doc);
                 return Some(Work::Compact(doc));
+            }
+            if let Survey::After(_) = survey {
+                return Some(Work::Survey);
             }
             let waited = self.shared.wake.wait_timeout(state, until_sweep);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;

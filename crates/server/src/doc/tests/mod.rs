@@ -91,6 +91,8 @@ struct GatedStore {
     gates: Mutex<Gates>,
     changed: Condvar,
     loads: AtomicUsize,
+    /// Lists that have been given.
+    lists: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +112,7 @@ impl GatedStore {
             gates: Mutex::default(),
             changed: Condvar::new(),
             loads: AtomicUsize::new(0),
+            lists: AtomicUsize::new(0),
         })
     }
 
@@ -195,7 +198,9 @@ impl DocumentStore for GatedStore {
     }
 
     fn list(&self, after: Option<&DocId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
-        self.inner.list(after, limit)
+        let listed = self.inner.list(after, limit);
+        self.lists.fetch_add(1, Ordering::SeqCst);
+        listed
     }
 
     fn inspect(&self) -> &dyn Inspect {
