@@ -1,6 +1,10 @@
 //! Runs of encoded structs.
 
 use std::collections::BTreeMap;
+use std::mem;
+use std::ops::Deref;
+
+use bytes::Bytes;
 
 use crate::id::{ClientId, Clock, Id};
 use crate::update::InBlock;
@@ -26,7 +30,16 @@ pub(super) struct Chunk {
     /// Where the last struct begins.
     tail_at: usize,
     /// The structs.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Encoded,
+}
+
+/// Encoded structs.
+#[derive(Clone, Debug)]
+pub(super) enum Encoded {
+    /// In memory of their own.
+    Own(Vec<u8>),
+    /// In the memory of the update that they were loaded with, until something changes.
+    Shared(Bytes),
 }
 
 /// All chunks of a document, by client and first clock.
@@ -39,7 +52,7 @@ impl Chunk {
     }
 
     fn empty(start: Clock) -> Self {
-        Self { end: start, count: 0, tail_at: 0, bytes: Vec::new() }
+        Self { end: start, count: 0, tail_at: 0, bytes: Encoded::default() }
     }
 
     /// Whether `next`, at the chunk's end, belongs to its last struct; then the place of that struct's count.
@@ -52,26 +65,77 @@ impl Chunk {
     }
 
     fn push(&mut self, client: ClientId, next: &Struct<'_>) {
-        // A long text grows by its eighth, which `shrink` leaves, and not anew with each letter.
-        let len = self.bytes.len();
-        if len >= CHUNK_BYTES && self.bytes.capacity() - len < SPARE_BYTES {
-            self.bytes.reserve_exact(len / 8);
-        }
-        if let Some(count_at) = self.joins(client, next) {
-            // The count was just found to be readable.
-            let joined = next.write_joined(count_at, &mut self.bytes);
-            debug_assert_eq!(joined, Ok(()));
-        } else {
+        let joins = self.joins(client, next);
+        if joins.is_none() {
             self.tail_at = self.bytes.len();
             self.count += 1;
-            next.write(&mut self.bytes);
         }
+        self.bytes.change(|bytes| {
+            // A long text grows by its eighth, which `shrink` leaves, and not anew with each letter.
+            let len = bytes.len();
+            if len >= CHUNK_BYTES && bytes.capacity() - len < SPARE_BYTES {
+                bytes.reserve_exact(len / 8);
+            }
+            match joins {
+                Some(count_at) => {
+                    // The count was just found to be readable.
+                    let joined = next.write_joined(count_at, bytes);
+                    debug_assert_eq!(joined, Ok(()));
+                }
+                None => next.write(bytes),
+            }
+        });
         self.end += next.len;
     }
 
+    /// For one that follows on a full one: much comes at once. With this room it need not be moved while it grows, nor when it is
+    /// full.
+    fn make_room(&mut self) {
+        self.bytes.change(|bytes| bytes.reserve_exact(CHUNK_BYTES + CHUNK_BYTES / 8));
+    }
+}
+
+impl Encoded {
+    /// Changes them, in memory of their own from then on.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut own = match mem::take(self) {
+            Self::Own(own) => own,
+            Self::Shared(shared) => shared.to_vec(),
+        };
+        change(&mut own);
+        *self = Self::Own(own);
+    }
+
+    /// How much memory of their own they take, if it is their own.
+    pub(super) fn own_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Own(own) => Some(own.capacity()),
+            Self::Shared(_) => None,
+        }
+    }
+
     fn shrink(&mut self) {
-        if self.bytes.capacity() > self.bytes.len() + self.bytes.len() / 8 + 16 {
-            self.bytes.shrink_to_fit();
+        if let Self::Own(own) = self
+            && own.capacity() > own.len() + own.len() / 8 + 16
+        {
+            own.shrink_to_fit();
+        }
+    }
+}
+
+impl Default for Encoded {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl Deref for Encoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(own) => own,
+            Self::Shared(shared) => shared,
         }
     }
 }
@@ -108,6 +172,8 @@ impl<'a> Iterator for Structs<'a> {
 /// Structs that stand together in an update and are to be taken as they are, all at once.
 #[derive(Debug, Default)]
 pub(super) struct Run<'a> {
+    /// The update, if its memory may be kept.
+    source: Option<&'a Bytes>,
     /// From the first of them on; what stands behind the last one too.
     bytes: &'a [u8],
     /// What the structs take of it.
@@ -118,6 +184,13 @@ pub(super) struct Run<'a> {
     count: usize,
     /// How many clocks.
     clocks: Clock,
+}
+
+impl<'a> Run<'a> {
+    /// Begins one in an update, whose memory may be kept if it is given.
+    pub(super) fn of(source: Option<&'a Bytes>) -> Self {
+        Self { source, ..Self::default() }
+    }
 }
 
 /// Puts structs into the chunks at one place. Opening takes the chunk on the left out, if it touches; closing puts
@@ -154,6 +227,7 @@ impl Splice {
     pub(super) fn push(&mut self, chunks: &mut Chunks, next: &Struct<'_>) {
         if self.chunk.bytes.len() >= CHUNK_BYTES && self.chunk.joins(self.client, next).is_none() {
             self.seal(chunks);
+            self.chunk.make_room();
         }
         self.chunk.push(self.client, next);
     }
@@ -181,7 +255,9 @@ impl Splice {
                 return false;
             }
         }
-        if self.chunk.bytes.len() + run.length >= CHUNK_BYTES {
+        // One that is full is left as it is, and the run gets one of its own.
+        let held = Some(self.chunk.bytes.len()).filter(|held| *held < CHUNK_BYTES);
+        if held.unwrap_or(0) + run.length >= CHUNK_BYTES {
             self.append(chunks, run);
         }
         if run.count == 0 {
@@ -196,14 +272,23 @@ impl Splice {
 
     /// Appends a run, and empties it.
     pub(super) fn append(&mut self, chunks: &mut Chunks, run: &mut Run<'_>) {
-        let run = std::mem::take(run);
+        let source = run.source;
+        let run = mem::replace(run, Run::of(source));
         let Some(structs) = run.bytes.get(..run.length).filter(|_| run.count > 0) else { return };
-        if self.chunk.bytes.len() >= CHUNK_BYTES {
+        let is_full = self.chunk.bytes.len() >= CHUNK_BYTES;
+        if is_full {
             self.seal(chunks);
         }
         let chunk = &mut self.chunk;
         chunk.tail_at = chunk.bytes.len() + run.tail_at;
-        chunk.bytes.extend_from_slice(structs);
+        if let Some(source) = source.filter(|_| chunk.count == 0 && structs.len() >= CHUNK_BYTES) {
+            chunk.bytes = Encoded::Shared(source.slice_ref(structs));
+        } else {
+            if is_full {
+                chunk.make_room();
+            }
+            chunk.bytes.change(|bytes| bytes.extend_from_slice(structs));
+        }
         chunk.count += run.count;
         chunk.end += run.clocks;
     }
@@ -264,20 +349,16 @@ impl Splice {
         let shift = right.bytes.len() - rest.len();
         self.chunk.tail_at = self.chunk.bytes.len() + right.tail_at - shift;
         self.chunk.count += right.count - 1;
-        self.chunk.bytes.extend_from_slice(rest);
+        self.chunk.bytes.change(|bytes| bytes.extend_from_slice(rest));
         self.chunk.end = right.end;
     }
 
     /// Ends the chunk that is being built and begins another.
     fn seal(&mut self, chunks: &mut Chunks) {
         let at = self.at();
-        let mut full = std::mem::replace(&mut self.chunk, Chunk::empty(at));
-        if full.bytes.len() >= CHUNK_BYTES {
-            // Much comes at once. With this room it need not be moved while it grows, nor when it is full.
-            self.chunk.bytes.reserve_exact(CHUNK_BYTES + CHUNK_BYTES / 8);
-        }
+        let mut full = mem::replace(&mut self.chunk, Chunk::empty(at));
         if full.count > 0 {
-            full.shrink();
+            full.bytes.shrink();
             chunks.insert((self.client, self.start), full);
         }
         self.start = at;

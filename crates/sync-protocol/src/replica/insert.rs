@@ -93,7 +93,7 @@ impl Replica {
         inserter.asks_for_dependencies = false;
         for block in blocks {
             if let Some(mut structs) = block.structs() {
-                inserter.insert_block(&mut structs);
+                inserter.insert_block(&mut structs, None);
             }
         }
         let Taken { fresh: _, erased, complete: _, detached, unresolved: _ } = inserter.finish();
@@ -119,10 +119,12 @@ impl Replica {
         let mut replica = Self::new();
         let mut whole = None;
         if let Some(snapshot) = snapshot {
+            replica.loaded = snapshot.len();
             let mut inserter = Inserter::new(&mut replica);
             inserter.asks_for_dependencies = false;
-            let (snapshot, deletes) =
-                Update::parse_and_take(snapshot, |structs| inserter.insert_block(structs))?;
+            let (snapshot, deletes) = Update::parse_and_take(snapshot, |structs, source| {
+                inserter.insert_block(structs, Some(source));
+            })?;
             let Taken { erased, detached, .. } = inserter.finish();
             // Nearly always all of them say so by themselves.
             replica.deletes =
@@ -276,14 +278,14 @@ impl<'r> Inserter<'r> {
     }
 
     /// Inserts the structs of a block, without asking for dependencies. Where it goes on at the end of what there is of its client, as
-    /// nearly always when a document is loaded, runs of structs are taken as they are.
-    fn insert_block(&mut self, structs: &mut BlockStructs<'_>) {
+    /// nearly always when a document is loaded, runs of structs are taken as they are: in the memory of their update, if that is given.
+    fn insert_block<'a>(&mut self, structs: &mut BlockStructs<'a>, source: Option<&'a Bytes>) {
         let client = structs.client;
         if matches!(self.look(client, structs.clock()), Found::Missing(Clock::MAX)) {
             let Position::Missing { splice, .. } = &mut self.position else { return };
             let Replica { chunks, deletes, .. } = &mut *self.replica;
             let mut deleted = deletes.ranges_from(client, splice.at());
-            let mut run = Run::default();
+            let mut run = Run::of(source);
             let mut left = None;
             for found in structs.by_ref() {
                 let InBlock { clock, next, .. } = found;

@@ -6,7 +6,8 @@
 //! in whatever order they came. PROTOCOL.md beside this crate says why each rule loses nothing.
 //!
 //! Structs stand in `chunk`s of about a kilobyte, encoded as an update holds them: a document takes about the
-//! memory of its own encoding, and answering a sync is copying.
+//! memory of its own encoding, and answering a sync is copying. What was loaded stays in the memory of what was stored until
+//! something in its chunk changes.
 
 mod chunk;
 mod diff;
@@ -30,6 +31,8 @@ pub struct Replica {
     deletes: IdSet,
     /// The clients between whose clocks something is missing, each with the first missing clock.
     torn: BTreeMap<ClientId, Clock>,
+    /// The size of the update in whose memory chunks may still be.
+    loaded: usize,
 }
 
 impl Replica {
@@ -78,8 +81,16 @@ impl Replica {
     pub fn heap_bytes(&self) -> usize {
         // A B-tree leaf is about two thirds full.
         let entry = (size_of::<(ClientId, Clock)>() + size_of::<Chunk>()) * 3 / 2;
-        let chunks: usize = self.chunks.values().map(|chunk| chunk.bytes.capacity() + entry).sum();
-        chunks + self.deletes.heap_bytes()
+        let (mut chunks, mut loaded) = (0, 0);
+        for chunk in self.chunks.values() {
+            chunks += entry;
+            match chunk.bytes.own_bytes() {
+                Some(own) => chunks += own,
+                // All of it stays for as long as one of them does.
+                None => loaded = self.loaded,
+            }
+        }
+        chunks + loaded + self.deletes.heap_bytes()
     }
 }
 

@@ -1,3 +1,5 @@
+mod loaded;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 

@@ -89,11 +89,11 @@ impl Update {
         Ok(Self { bytes, deletes_at, regular: ordered && !empty })
     }
 
-    /// Like [`Self::parse`]; has `take` take the structs of each block meanwhile, and gives the delete set too. What was taken before
+    /// Like [`Self::parse`]; has `take` take the structs of each block, with all the bytes, meanwhile, and gives the delete set too. What was taken before
     /// something wrong was found has been taken.
     pub(crate) fn parse_and_take(
         bytes: Bytes,
-        mut take: impl FnMut(&mut BlockStructs<'_>),
+        mut take: impl for<'a> FnMut(&mut BlockStructs<'a>, &'a Bytes),
     ) -> Result<(Self, IdSet), UpdateError> {
         let mut reader = Reader::new(&bytes);
         let (mut regular, mut before) = (true, None);
@@ -102,7 +102,7 @@ impl Update {
             regular &= before.is_none_or(|before| structs.client < before);
             before = Some(structs.client);
             if structs.left > 0 {
-                take(&mut structs);
+                take(&mut structs, &bytes);
             }
             structs.by_ref().for_each(drop);
             regular &= !structs.empty;
