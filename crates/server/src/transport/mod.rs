@@ -1,5 +1,6 @@
 //! How editors are connected.
 
+mod bypass;
 mod close;
 mod hocuspocus;
 mod http_session;

@@ -14,10 +14,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
+use super::bypass::Bypass;
 use super::close::Close;
 use super::read_ahead::ReadAhead;
 use crate::seldom::Bell;
@@ -58,11 +59,17 @@ const DISCARDED: usize = 2 << 10;
 /// Small messages are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 4 << 10;
 
-/// A larger message is written in pieces of this size (frames of one fragmented message), each when the one before it has
-/// been taken. So a message that goes to many readers exists once, not once more in the buffer of each.
-const FRAGMENT: usize = 16 << 10;
+/// A larger message is written from where it is ([`Bypass`]): one that goes to many readers exists once, not once more in the
+/// buffer of each.
+const LARGE: usize = 8 << 10;
 
-/// What may be in the write buffer: one fragment, one gathered lot, and control frames.
+/// A large message goes in pieces of this size (frames of one fragmented message), so that a ping is answered before its end.
+const FRAGMENT: usize = 64 << 10;
+
+/// The largest header of a frame that goes to a client.
+const HEADER_BYTES: usize = 10;
+
+/// What may be in the write buffer: one gathered lot, one message more, and control frames.
 const MAX_WRITE_BUFFER: usize = 64 << 10;
 
 /// How long the client may take to answer a close frame.
@@ -75,7 +82,7 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 /// A WebSocket, with messages queued for writing.
 #[derive(Debug)]
 pub(super) struct Socket<T> {
-    stream: WebSocketStream<ReadAhead<T>>,
+    stream: WebSocketStream<Bypass<ReadAhead<T>>>,
     /// Rings when there may be something to read.
     bell: Bell,
     queue: VecDeque<Bytes>,
@@ -111,7 +118,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             .max_write_buffer_size(MAX_WRITE_BUFFER)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let io = ReadAhead::new(io);
+        let io = Bypass::new(ReadAhead::new(io));
         let stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config)).await;
         Self {
             stream,
@@ -215,35 +222,48 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         // The waker that is given for reading, too: by two the library would wake the task twice.
         loop {
+            let is_large = self.rest.is_some() || self.queue.front().is_some_and(|bytes| bytes.len() > LARGE);
             let cx = &mut Context::from_waker(self.bell.waker(cx));
-            ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
-            let Some(message) = self.next_frame() else { break };
-            Pin::new(&mut self.stream).start_send(message)?;
+            if is_large {
+                ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+                self.put_fragment()?;
+            } else {
+                ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
+                let Some(message) = self.next_message() else { break };
+                Pin::new(&mut self.stream).start_send(message)?;
+            }
         }
         let cx = &mut Context::from_waker(self.bell.waker(cx));
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// The next thing to write: a whole message if it is small, else its next piece.
-    fn next_frame(&mut self) -> Option<Message> {
-        let (mut bytes, kind) = match self.rest.take() {
-            Some(rest) => (rest, Data::Continue),
-            None => match self.queue.pop_front() {
-                Some(bytes) if bytes.len() > FRAGMENT => (bytes, Data::Binary),
-                Some(bytes) => return Some(Message::Binary(bytes)),
-                None => {
-                    // It keeps no room while there is nothing to write.
-                    self.queue = VecDeque::new();
-                    return mem::take(&mut self.pings).then(|| Message::Ping(Bytes::new()));
-                }
-            },
+    /// The next message, which is a small one.
+    fn next_message(&mut self) -> Option<Message> {
+        let next = self.queue.pop_front();
+        if next.is_none() {
+            // It keeps no room while there is nothing to write.
+            self.queue = VecDeque::new();
+        }
+        next.map(Message::Binary).or_else(|| mem::take(&mut self.pings).then(|| Message::Ping(Bytes::new())))
+    }
+
+    /// Has the next piece of a large message written. Everything before it has been flushed.
+    fn put_fragment(&mut self) -> Result<(), Error> {
+        let (next, kind) = match self.rest.take() {
+            Some(rest) => (Some(rest), Data::Continue),
+            None => (self.queue.pop_front(), Data::Binary),
         };
+        let Some(mut bytes) = next else { return Ok(()) };
         let piece = bytes.split_to(bytes.len().min(FRAGMENT));
-        let is_last = bytes.is_empty();
-        if !is_last {
+        let is_final = bytes.is_empty();
+        if !is_final {
             self.rest = Some(bytes);
         }
-        Some(Message::Frame(Frame::message(piece, OpCode::Data(kind), is_last)))
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        FrameHeader { is_final, opcode: OpCode::Data(kind), ..FrameHeader::default() }
+            .format(piece.len() as u64, &mut header)?;
+        self.stream.get_mut().put(header.into(), piece);
+        Ok(())
     }
 
     /// Answers a client that closes: finishes the handshake and the connection.
@@ -327,8 +347,9 @@ mod tests {
     #[tokio::test]
     async fn messages_of_any_size_arrive_whole_and_in_order() {
         let (mut socket, mut client) = pair(1000).await;
-        let sizes = [0, 1, FRAGMENT - 1, FRAGMENT, FRAGMENT + 1, 3 * FRAGMENT, 1_000_000, 5];
-        socket.send(sizes.map(numbered));
+        let around = |size| [size - 1, size, size + 1];
+        let sizes = [&[0, 1][..], &around(LARGE), &around(FRAGMENT), &[3 * FRAGMENT, 1_000_000, 5]].concat();
+        socket.send(sizes.iter().copied().map(numbered).collect::<Vec<_>>());
         let reading = tokio::spawn(async move {
             for size in sizes {
                 assert_eq!(client.next().await.unwrap().unwrap(), Message::Binary(numbered(size)), "{size}");
@@ -349,6 +370,11 @@ mod tests {
         assert!(matches!(socket.event(true).await, Event::SignOfLife));
         assert!(matches!(socket.event(true).await, Event::Message(bytes) if bytes == "hello"));
         assert!(socket.is_writing());
+        let reading = tokio::spawn(async move { [client.next().await, client.next().await] });
+        assert!(matches!(socket.event(true).await, Event::Written));
+        let came = reading.await.unwrap().map(|message| message.unwrap().unwrap());
+        // A ping is answered before the end of what is being written.
+        assert_eq!(came, [Message::Pong(Bytes::new()), Message::Binary(numbered(100_000))]);
     }
 
     #[tokio::test]
