@@ -1,13 +1,13 @@
 // Made by `npm run build` in web-demo/.
 BuiltPage {
-    script: "sha256-wlYMawaFbw1MC1KY6zjUrSwP3QAzBp2gHemdVqx1/wA=",
+    script: "sha256-aGTXe6v++SVcJvgAu6s4y70zBaZ8moVbtj/pV1gomhI=",
     style: "sha256-QbwjLQ8XthjjdG7bgoWuCFEZz6zd3Vh+s9vO9X1IMAQ=",
     files: &[
         Built {
-            name: "board-CC2Ihye3.js",
+            name: "board-Ce6cNMPK.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("board-CC2Ihye3.js.gz"),
-            brotli: include_bytes!("board-CC2Ihye3.js.br"),
+            gzip: include_bytes!("board-Ce6cNMPK.js.gz"),
+            brotli: include_bytes!("board-Ce6cNMPK.js.br"),
         },
         Built {
             name: "board-WV7Fx3sI.css",
@@ -16,10 +16,10 @@ BuiltPage {
             brotli: include_bytes!("board-WV7Fx3sI.css.br"),
         },
         Built {
-            name: "caret-BjCynaA0.js",
+            name: "caret-Brz_DF4v.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("caret-BjCynaA0.js.gz"),
-            brotli: include_bytes!("caret-BjCynaA0.js.br"),
+            gzip: include_bytes!("caret-Brz_DF4v.js.gz"),
+            brotli: include_bytes!("caret-Brz_DF4v.js.br"),
         },
         Built {
             name: "code-BjTK-Urb.css",
@@ -28,10 +28,10 @@ BuiltPage {
             brotli: include_bytes!("code-BjTK-Urb.css.br"),
         },
         Built {
-            name: "code-CSk8CUC3.js",
+            name: "code-uQGBFlKe.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("code-CSk8CUC3.js.gz"),
-            brotli: include_bytes!("code-CSk8CUC3.js.br"),
+            gzip: include_bytes!("code-uQGBFlKe.js.gz"),
+            brotli: include_bytes!("code-uQGBFlKe.js.br"),
         },
         Built {
             name: "icon-WSRpSPED.svg",
@@ -40,10 +40,10 @@ BuiltPage {
             brotli: include_bytes!("icon-WSRpSPED.svg.br"),
         },
         Built {
-            name: "index-BKQ-Leaj.js",
+            name: "index-DJYeJ8Ed.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("index-BKQ-Leaj.js.gz"),
-            brotli: include_bytes!("index-BKQ-Leaj.js.br"),
+            gzip: include_bytes!("index-DJYeJ8Ed.js.gz"),
+            brotli: include_bytes!("index-DJYeJ8Ed.js.br"),
         },
         Built {
             name: "licences-BJM1FtYr.txt",
@@ -76,16 +76,16 @@ BuiltPage {
             brotli: include_bytes!("tools-DkDknbHu.js.br"),
         },
         Built {
-            name: "write-BQiTfb__.js",
-            content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("write-BQiTfb__.js.gz"),
-            brotli: include_bytes!("write-BQiTfb__.js.br"),
-        },
-        Built {
             name: "write-DC2-4D4_.css",
             content_type: "text/css; charset=utf-8",
             gzip: include_bytes!("write-DC2-4D4_.css.gz"),
             brotli: include_bytes!("write-DC2-4D4_.css.br"),
+        },
+        Built {
+            name: "write-HAErL9F6.js",
+            content_type: "text/javascript; charset=utf-8",
+            gzip: include_bytes!("write-HAErL9F6.js.gz"),
+            brotli: include_bytes!("write-HAErL9F6.js.br"),
         },
         Built {
             name: "yjs-BCSxWZ6c.js",

@@ -57,7 +57,11 @@ export const open: OpenView = (host, session) => {
   const board: Y.Array<unknown> = session.doc.getArray('board')
   const undoManager = new Y.UndoManager(board, { trackedOrigins: new Set([session]), captureTimeout: 300 })
   const shown = new Map<string, Shown>()
-  const act = (change: () => void): void => { session.doc.transact(change, session) }
+  /** A step of its own for who takes it back, however fast one comes after the other. */
+  const act = (change: () => void): void => {
+    undoManager.stopCapturing()
+    session.doc.transact(change, session)
+  }
   const inColumn = (column: ColumnName): Card[] => cardsOf(board).filter(card => card.column === column)
 
   tools(host, 'Board', [[
