@@ -256,8 +256,9 @@ impl Splice {
             }
         }
         // One that is full is left as it is, and the run gets one of its own.
-        let held = Some(self.chunk.bytes.len()).filter(|held| *held < CHUNK_BYTES);
-        if held.unwrap_or(0) + run.length >= CHUNK_BYTES {
+        let held = self.chunk.bytes.len();
+        let kept = if held < CHUNK_BYTES { held } else { 0 };
+        if kept + run.length >= CHUNK_BYTES {
             self.append(chunks, run);
         }
         if run.count == 0 {

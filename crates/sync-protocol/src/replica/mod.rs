@@ -7,7 +7,7 @@
 //!
 //! Structs stand in `chunk`s of about a kilobyte, encoded as an update holds them: a document takes about the
 //! memory of its own encoding, and answering a sync is copying. What was loaded stays in the memory of what was stored until
-//! something in its chunk changes.
+//! something in its chunk changes, and that memory stays, all of it, until there is no such chunk left.
 
 mod chunk;
 mod diff;
