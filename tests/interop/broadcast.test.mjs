@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { admin, guarded, metrics, pass } from './cases/lib/access.mjs'
+import { SECRET, admin, guarded, metrics, pass } from './cases/lib/access.mjs'
 import { openClient, waitFor } from './lib/client.mjs'
 import { openHocuspocus } from './lib/hocuspocus.mjs'
 import { listen } from './lib/listen.mjs'
+import { nodes } from './lib/nodes.mjs'
 import { openQuire } from './lib/quire.mjs'
 
 test('a broadcast reaches everybody else, whatever carries it, and nobody who comes later', async t => {
@@ -50,6 +51,22 @@ test('a broadcast reaches everybody else, whatever carries it, and nobody who co
   await after.waitSynced()
   assert.equal(after.doc.share.size, 0)
 })
+
+for (const count of [1, 2]) {
+  test(`what is told between two polls is in the second, be nobody else there (${count === 1 ? 'one server' : 'two servers'})`, { timeout: 60_000 }, async t => {
+    const servers = count === 1 ? [await guarded(t)] : (await nodes(t, count, { env: { QUIRE_AUTH_SECRET: SECRET } })).servers
+    const poll = async after => {
+      const response = await servers[0].fetch(`/v1/docs/a/events/poll?after=${after}`, { headers: { authorization: `Bearer ${pass('l', 'read')}` } })
+      assert.equal(response.status, 200)
+      return response.json()
+    }
+    const first = await poll('')
+    assert.deepEqual(first.events.map(({ event }) => event), ['presence'])
+    assert.equal((await admin(servers.at(-1), 'POST', '/v1/docs/a/broadcast', { payload: 'meanwhile' })).status, 200)
+    const second = await poll(first.next)
+    assert.deepEqual(second.events.map(({ event, data }) => [event, data.payload]), [['broadcast', 'meanwhile']])
+  })
+}
 
 test('too many are dropped or answered with 429, and harm nobody else', async t => {
   const server = await guarded(t)

@@ -245,6 +245,10 @@ impl Server {
         tasks.spawn(async move {
             fresh.run_until_cancelled(gate.keep_fresh()).await;
         });
+        let (fresh, whereabouts) = (stop.clone(), directory.whereabouts().clone());
+        tasks.spawn(async move {
+            fresh.run_until_cancelled(whereabouts.let_go()).await;
+        });
         if let Some(tls) = doors.tls {
             let stop = stop.clone();
             tasks.spawn(async move {

@@ -7,6 +7,7 @@
 mod board;
 pub(crate) mod elsewhere;
 mod glance;
+mod lingering;
 mod people;
 mod person;
 mod whereabouts;

@@ -9,6 +9,7 @@ use quire_sync_protocol::DocId;
 use serde_json::json;
 
 use super::Moment;
+use super::lingering::{LINGER, Lingering};
 use super::people::{Move, People};
 use super::person::PersonKey;
 use crate::doc::{Counters, DocHandle};
@@ -29,6 +30,7 @@ struct Shared {
     counters: Arc<Counters>,
     documents: Mutex<HashMap<DocId, Weak<Held>>>,
     persons: Mutex<Persons>,
+    lingering: Lingering,
 }
 
 /// The people in one document, for as long as somebody is there, or listens. Cheap to clone.
@@ -68,7 +70,17 @@ impl Whereabouts {
     /// `log_bytes`: bytes of events that are kept for each document, for those who are slow or come back.
     pub(crate) fn new(log_bytes: usize, counters: Arc<Counters>) -> Self {
         let (documents, persons) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { log_bytes, counters, documents, persons }))
+        Self(Arc::new(Shared { log_bytes, counters, documents, persons, lingering: Lingering::default() }))
+    }
+
+    /// Lets go of documents that nobody has come back to, for as long as it is polled; of all of them, for good, when it is
+    /// dropped. Without it they stay.
+    pub(crate) async fn let_go(self) {
+        let all = LetGo(&self.0.lingering);
+        loop {
+            tokio::time::sleep(LINGER).await;
+            all.0.turn();
+        }
     }
 
     /// The people in this document, whether it is in memory or not.
@@ -90,6 +102,7 @@ impl Whereabouts {
         if let Some(held) = held.and_then(|held| held.upgrade()) {
             held.feed.end(why);
         }
+        self.0.lingering.forget(doc);
     }
 
     /// Tells those who listen to this document something that is not stored.
@@ -182,7 +195,7 @@ impl Attendance {
 
     /// Listens to what changes.
     pub(crate) fn listen(self, after: After) -> Listening {
-        Listening { reader: self.held.feed.reader(after), _attendance: self }
+        Listening { reader: self.held.feed.reader(after), attendance: self }
     }
 }
 
@@ -197,11 +210,29 @@ impl Drop for Held {
     }
 }
 
-/// Somebody who listens to who comes and goes.
+/// Lets go of everything that lingers when it is dropped.
+struct LetGo<'a>(&'a Lingering);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Somebody who listens to who comes and goes. Who comes back soon misses nothing.
 #[derive(Debug)]
 pub(crate) struct Listening {
     reader: Reader<People>,
-    _attendance: Attendance,
+    attendance: Attendance,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let Held { feed, doc, whereabouts } = &*self.attendance.held;
+        if !feed.has_ended() {
+            whereabouts.0.lingering.keep(doc, self.attendance.clone());
+        }
+    }
 }
 
 impl Source for Listening {
@@ -258,6 +289,31 @@ mod tests {
         let again = whereabouts.of(&doc("a"));
         assert_eq!(again.feed().snapshot().id, Some(listening.place()));
         drop((listening, again));
+        drop(LetGo(&whereabouts.0.lingering));
         assert!(whereabouts.0.documents.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_comes_back_hears_what_was_told_meanwhile() {
+        let whereabouts = Whereabouts::new(1000, Arc::default());
+        let mut listening = whereabouts.of(&doc("a")).listen(After::Beginning);
+        let next = |listening: &mut Listening| match listening
+            .poll_event(&mut Context::from_waker(std::task::Waker::noop()))
+        {
+            Poll::Ready(Next::Event(event)) => Some(event.name),
+            Poll::Ready(Next::End(_)) | Poll::Pending => None,
+        };
+        assert_eq!(next(&mut listening), Some("presence"));
+        let place = listening.place();
+        drop(listening);
+        whereabouts.0.lingering.turn();
+        whereabouts.broadcast(&doc("a"), None, "nobody listens");
+        let mut again = whereabouts.of(&doc("a")).listen(After::Place(place));
+        assert_eq!((next(&mut again), next(&mut again)), (Some("broadcast"), None));
+        // Of a document that was deleted nothing is kept.
+        whereabouts.end(&doc("a"), Close::Deleted);
+        let gone = Arc::downgrade(&again.attendance.held);
+        drop(again);
+        assert!(gone.upgrade().is_none());
     }
 }

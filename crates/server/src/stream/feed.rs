@@ -148,6 +148,11 @@ impl<S> Feed<S> {
         };
         waiting.into_values().for_each(Waker::wake);
     }
+
+    /// Whether it was [ended](Self::end).
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.log.lock().unwrap_or_else(PoisonError::into_inner).ended.is_some()
+    }
 }
 
 impl<S: Snapshot> Log<S> {

@@ -7,10 +7,8 @@ use quire_sync_protocol::DocId;
 use super::Directory;
 use crate::cluster::Cluster;
 use crate::notify::Notifications;
-#[cfg(test)]
-use crate::presence::Whereabouts;
 use crate::presence::elsewhere::{self, Question};
-use crate::presence::{Attendance, PersonKey, Sighting};
+use crate::presence::{Attendance, PersonKey, Sighting, Whereabouts};
 
 /// How long the answers of other nodes are waited for. Who has not answered by then is left out.
 const ANSWERS: Duration = Duration::from_millis(500);
@@ -22,7 +20,6 @@ impl Directory {
     }
 
     /// Who is where, as far as this node knows.
-    #[cfg(test)]
     pub(crate) fn whereabouts(&self) -> &Whereabouts {
         &self.shared.whereabouts
     }
