@@ -136,7 +136,7 @@ impl Writer {
             unsaved_bytes: AtomicUsize::new(0),
         });
         let (end, ended) = watch::channel(false);
-        let courier = Courier::start(runtime);
+        let courier = Courier::start(runtime, pace);
         let thread = Thread { shared: Arc::clone(&shared), store, faults, counters, courier };
         thread::Builder::new().name("quire-writer".into()).spawn(move || {
             if panic::catch_unwind(AssertUnwindSafe(|| thread.run())).is_err() {

@@ -1,22 +1,31 @@
 //! Carries what became of appends from the writer's thread to those who wait for it.
 //!
-//! One commit concerns many documents. If the thread woke the task of each, they would all run before anything that editors have sent
-//! meanwhile is looked at. So all of a commit goes to one task of the runtime, which hands on a few at a time and then lets the runtime
-//! see what has come in.
+//! One commit concerns many documents. If the thread woke the task of each, they would all run, and write to their authors, before
+//! anything that editors have sent meanwhile is looked at. So all of a commit goes to one task of the runtime, which hands it on in
+//! portions with pauses between them: authors hear a few milliseconds later that their edit is stored, and readers get other edits
+//! without waiting for that.
 //!
 //! It is a queue without a bound of its own: a report follows from an append, and what a document may append before it has heard of
 //! its earlier ones is bounded by its task.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::{Log, Written};
 
-/// Reports that are handed on before the runtime looks at what has come in.
+/// Reports that are not worth a pause.
 const AT_A_TIME: usize = 8;
+
+/// What is between two portions: the least that the runtime's timers know. They make it up to twice as long.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// So much of the time from one commit to the next there is for each portion. So all are handed on before the next commit is done;
+/// if not, that one's portions are larger, since what is left is counted, too.
+const SHARE: Duration = Duration::from_millis(3);
 
 /// What became of appends of one document.
 pub(super) struct Report {
@@ -31,6 +40,8 @@ pub(super) struct Courier(Arc<Bag>);
 struct Round(Arc<Bag>);
 
 struct Bag {
+    /// Into how many portions the reports of a commit are divided, at most.
+    portions: usize,
     state: Mutex<State>,
     /// The task waits for this.
     filled: Notify,
@@ -38,6 +49,8 @@ struct Bag {
 
 struct State {
     reports: VecDeque<Report>,
+    /// How many are handed on without a pause.
+    portion: usize,
     carrier: Carrier,
 }
 
@@ -52,6 +65,15 @@ enum Carrier {
     Thread,
 }
 
+/// What the task does between two looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Pause,
+    Wait,
+    GoOn,
+    End,
+}
+
 impl Report {
     fn hand_on(self) {
         (self.log.report)(self.written);
@@ -59,11 +81,12 @@ impl Report {
 }
 
 impl Courier {
-    /// Carries by a task of this runtime, if there is one.
-    pub(super) fn start(runtime: Option<&Handle>) -> Self {
+    /// Carries by a task of this runtime, if there is one, what commits at this pace report.
+    pub(super) fn start(runtime: Option<&Handle>, pace: Duration) -> Self {
         let carrier = if runtime.is_some() { Carrier::Task } else { Carrier::Thread };
-        let state = Mutex::new(State { reports: VecDeque::new(), carrier });
-        let bag = Arc::new(Bag { state, filled: Notify::new() });
+        let state = Mutex::new(State { reports: VecDeque::new(), portion: AT_A_TIME, carrier });
+        let portions = usize::try_from(pace.as_millis() / SHARE.as_millis()).unwrap_or(usize::MAX).max(1);
+        let bag = Arc::new(Bag { portions, state, filled: Notify::new() });
         if let Some(runtime) = runtime {
             runtime.spawn(Round(Arc::clone(&bag)).carry());
         }
@@ -76,6 +99,7 @@ impl Courier {
         match state.carrier {
             Carrier::Task | Carrier::TaskToTheEnd => {
                 state.reports.extend(reports);
+                state.portion = state.reports.len().div_ceil(self.0.portions).max(AT_A_TIME);
                 drop(state);
                 self.0.filled.notify_one();
             }
@@ -101,30 +125,37 @@ impl Drop for Courier {
 impl Round {
     async fn carry(self) {
         loop {
-            let (some, carrier) = self.some();
-            if !some.is_empty() {
-                some.into_iter().for_each(Report::hand_on);
-                // Those who were woken run, and what has come in is looked at, before it goes on.
-                tokio::task::yield_now().await;
-            } else if carrier == Carrier::Task {
+            let (portion, next) = self.portion();
+            portion.into_iter().for_each(Report::hand_on);
+            match next {
+                Step::Pause => tokio::time::sleep(PAUSE).await,
                 // One from before the look is kept, and makes it look again.
-                self.0.filled.notified().await;
-            } else {
-                return;
+                Step::Wait => self.0.filled.notified().await,
+                // Those who were woken run before it goes on.
+                Step::GoOn => tokio::task::yield_now().await,
+                Step::End => return,
             }
         }
     }
 
-    /// The next few.
-    fn some(&self) -> (Vec<Report>, Carrier) {
+    /// The next portion, and what to do when it is handed on.
+    fn portion(&self) -> (Vec<Report>, Step) {
         let mut state = self.0.lock();
-        let few = state.reports.len().min(AT_A_TIME);
-        let some = state.reports.drain(..few).collect();
-        if state.reports.is_empty() {
+        let portion = state.reports.len().min(state.portion);
+        let portion = state.reports.drain(..portion).collect();
+        let is_last = state.reports.is_empty();
+        if is_last {
             // It keeps no room for a large commit.
             state.reports = VecDeque::new();
         }
-        (some, state.carrier)
+        let next = match state.carrier {
+            Carrier::Task if is_last => Step::Wait,
+            Carrier::Task => Step::Pause,
+            // The end of the server waits for it.
+            Carrier::TaskToTheEnd | Carrier::Thread if is_last => Step::End,
+            Carrier::TaskToTheEnd | Carrier::Thread => Step::GoOn,
+        };
+        (portion, next)
     }
 }
 
@@ -154,6 +185,7 @@ mod tests {
 
     use super::super::Durable;
     use super::*;
+    use crate::store::pace::PACE;
 
     /// A log, and the tickets that are reported to it.
     fn log() -> (Arc<Log>, mpsc::UnboundedReceiver<u64>) {
@@ -182,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn everything_is_handed_on_in_order_and_the_end_leaves_nothing_behind() {
         let (log, mut told) = log();
-        let courier = Courier::start(Some(&Handle::current()));
+        let courier = Courier::start(Some(&Handle::current()), PACE);
         let another = report(&log, 0).log;
         courier.take((0..30).map(|ticket| report(&log, ticket)));
         for ticket in 0..30 {
@@ -198,26 +230,37 @@ mod tests {
         assert_eq!(all(told).await, (30..1000).collect::<Vec<_>>());
     }
 
-    #[tokio::test]
-    async fn others_run_between_a_few_reports_and_the_next() {
+    #[tokio::test(start_paused = true)]
+    async fn a_large_commit_is_handed_on_in_portions_and_a_small_one_at_once() {
         let (log, mut told) = log();
-        let courier = Courier::start(Some(&Handle::current()));
-        courier.take((0..100).map(|ticket| report(&log, ticket)));
-        tokio::task::yield_now().await;
-        let mut first = 0;
-        while told.try_recv().is_ok() {
-            first += 1;
-        }
-        assert_eq!(first, AT_A_TIME);
+        let courier = Courier::start(Some(&Handle::current()), PACE);
+        let mut portions = async |reports: u64| {
+            courier.take((0..reports).map(|ticket| report(&log, ticket)));
+            let mut portions = Vec::new();
+            let mut at = tokio::time::Instant::now();
+            for _ in 0..reports {
+                told.recv().await.unwrap();
+                let now = tokio::time::Instant::now();
+                match portions.last_mut() {
+                    Some(portion) if now == at => *portion += 1,
+                    _ => portions.push(1),
+                }
+                at = now;
+            }
+            portions
+        };
+        assert_eq!(portions(8).await, [8]);
+        assert_eq!(portions(20).await, [8, 8, 4]);
+        assert_eq!(portions(100).await, [17, 17, 17, 17, 17, 15]);
     }
 
     #[test]
     fn without_a_runtime_and_after_its_end_the_thread_does_it_itself() {
         let (log, mut told) = log();
-        Courier::start(None).take([report(&log, 1)]);
+        Courier::start(None, PACE).take([report(&log, 1)]);
         assert_eq!(told.try_recv(), Ok(1));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let courier = Courier::start(Some(runtime.handle()));
+        let courier = Courier::start(Some(runtime.handle()), PACE);
         courier.take([report(&log, 2)]);
         drop(runtime);
         courier.take([report(&log, 3)]);
