@@ -42,8 +42,54 @@ pub(super) enum Encoded {
     Shared(Bytes),
 }
 
-/// All chunks of a document, by client and first clock.
-pub(super) type Chunks = BTreeMap<(ClientId, Clock), Chunk>;
+/// Where a chunk stands: its client and first clock.
+pub(super) type Key = (ClientId, Clock);
+
+/// All chunks of a document.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chunks {
+    map: BTreeMap<Key, Chunk>,
+    /// The bytes of those that are in the memory of the update that they were loaded with.
+    shared: usize,
+}
+
+impl Chunks {
+    pub(super) fn insert(&mut self, key: Key, chunk: Chunk) {
+        self.shared += chunk.bytes.shared_bytes();
+        if let Some(replaced) = self.map.insert(key, chunk) {
+            self.shared -= replaced.bytes.shared_bytes();
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &Key) -> Option<Chunk> {
+        let chunk = self.map.remove(key)?;
+        self.shared -= chunk.bytes.shared_bytes();
+        Some(chunk)
+    }
+
+    /// How many bytes of the update that they were loaded with are still in use.
+    pub(super) fn shared_bytes(&self) -> usize {
+        self.shared
+    }
+
+    /// Lets go of that update: all are in memory of their own from then on.
+    pub(super) fn own(&mut self) {
+        for chunk in self.map.values_mut() {
+            if chunk.bytes.shared_bytes() > 0 {
+                chunk.bytes.change(|_| ());
+            }
+        }
+        self.shared = 0;
+    }
+}
+
+impl Deref for Chunks {
+    type Target = BTreeMap<Key, Chunk>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.map
+    }
+}
 
 impl Chunk {
     /// The structs with their clocks. `start` is the first.
@@ -106,11 +152,18 @@ impl Encoded {
         *self = Self::Own(own);
     }
 
-    /// How much memory of their own they take, if it is their own.
-    pub(super) fn own_bytes(&self) -> Option<usize> {
+    /// How much memory of their own they take.
+    pub(super) fn own_bytes(&self) -> usize {
         match self {
-            Self::Own(own) => Some(own.capacity()),
-            Self::Shared(_) => None,
+            Self::Own(own) => own.capacity(),
+            Self::Shared(_) => 0,
+        }
+    }
+
+    fn shared_bytes(&self) -> usize {
+        match self {
+            Self::Own(_) => 0,
+            Self::Shared(shared) => shared.len(),
         }
     }
 

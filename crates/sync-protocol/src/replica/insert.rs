@@ -62,6 +62,7 @@ impl Replica {
         for client in suspects {
             self.note_torn(client);
         }
+        self.release_loaded();
         let behind_a_gap = |client: &ClientId, range: &ClockRange| {
             self.torn.get(client).is_some_and(|first_missing| *first_missing < range.end)
         };
@@ -104,6 +105,7 @@ impl Replica {
         for client in suspects {
             self.note_torn(client);
         }
+        self.release_loaded();
     }
 
     /// What is stored of a document: an update that stands for most of it, checked as [`Update::parse`] would and taken in one go,
@@ -134,6 +136,7 @@ impl Replica {
             for client in detached {
                 replica.note_torn(client);
             }
+            replica.release_loaded();
             whole = Some(snapshot);
         }
         if !updates.is_empty() {

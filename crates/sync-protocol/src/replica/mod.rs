@@ -7,7 +7,7 @@
 //!
 //! Structs stand in `chunk`s of about a kilobyte, encoded as an update holds them: a document takes about the
 //! memory of its own encoding, and answering a sync is copying. What was loaded stays in the memory of what was stored until
-//! something in its chunk changes, and that memory stays, all of it, until there is no such chunk left.
+//! something in its chunk changes, and that memory stays, all of it, until less than half of it is still in use.
 
 mod chunk;
 mod diff;
@@ -31,7 +31,7 @@ pub struct Replica {
     deletes: IdSet,
     /// The clients between whose clocks something is missing, each with the first missing clock.
     torn: BTreeMap<ClientId, Clock>,
-    /// The size of the update in whose memory chunks may still be.
+    /// The size of the update in whose memory chunks may be.
     loaded: usize,
 }
 
@@ -49,7 +49,7 @@ impl Replica {
     /// For each client the clock up to which nothing is missing.
     pub fn state_vector(&self) -> StateVector {
         let mut entries: Vec<(_, Clock)> = Vec::new();
-        for ((client, start), chunk) in &self.chunks {
+        for ((client, start), chunk) in self.chunks.iter() {
             match entries.last_mut() {
                 Some((last, end)) if last == client => {
                     if *end == *start {
@@ -81,16 +81,18 @@ impl Replica {
     pub fn heap_bytes(&self) -> usize {
         // A B-tree leaf is about two thirds full.
         let entry = (size_of::<(ClientId, Clock)>() + size_of::<Chunk>()) * 3 / 2;
-        let (mut chunks, mut loaded) = (0, 0);
-        for chunk in self.chunks.values() {
-            chunks += entry;
-            match chunk.bytes.own_bytes() {
-                Some(own) => chunks += own,
-                // All of it stays for as long as one of them does.
-                None => loaded = self.loaded,
-            }
-        }
+        let chunks: usize = self.chunks.values().map(|chunk| entry + chunk.bytes.own_bytes()).sum();
+        // All of it stays for as long as one chunk does.
+        let loaded = if self.chunks.shared_bytes() > 0 { self.loaded } else { 0 };
         chunks + loaded + self.deletes.heap_bytes()
+    }
+
+    /// Lets go of the update that it was loaded with, if most of its memory is kept for nothing.
+    fn release_loaded(&mut self) {
+        let shared = self.chunks.shared_bytes();
+        if shared > 0 && shared < self.loaded / 2 {
+            self.chunks.own();
+        }
     }
 }
 

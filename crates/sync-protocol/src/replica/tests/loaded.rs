@@ -30,7 +30,7 @@ fn deletion(by: u64, ranges: &[(Clock, Clock)]) -> Update {
 }
 
 fn shared(replica: &Replica) -> usize {
-    replica.chunks.values().filter(|chunk| chunk.bytes.own_bytes().is_none()).count()
+    replica.chunks.values().filter(|chunk| chunk.bytes.own_bytes() == 0).count()
 }
 
 #[test]
@@ -69,4 +69,20 @@ fn only_what_changes_is_copied() {
     is_like(&loaded, &edited).unwrap();
     assert_eq!(shared(&loaded), 0);
     assert!(loaded.heap_bytes() < edited.heap_bytes() * 5 / 4);
+}
+
+#[test]
+fn what_was_loaded_goes_when_less_than_half_of_it_is_in_use() {
+    let snapshot = filled(&[letters(1), letters(2)]).encode();
+    let (mut loaded, _) = Replica::from_stored(Some(snapshot.bytes().clone()), &[]).unwrap();
+    let size = snapshot.bytes().len();
+    loaded.insert(&deletion(1, &[(0, LETTERS * 9 / 10)]));
+    assert!(loaded.chunks.shared_bytes() > size / 2 && loaded.heap_bytes() > size);
+    loaded.insert(&deletion(2, &[(0, LETTERS / 5)]));
+    assert_eq!((loaded.chunks.shared_bytes(), shared(&loaded)), (0, 0));
+    // Letters that are deleted keep their places, and so take nearly as much as before.
+    let now = loaded.encode().bytes().len();
+    assert!(loaded.heap_bytes() < now * 3 / 2, "{} of {now}", loaded.heap_bytes());
+    let (again, _) = Replica::from_stored(Some(loaded.encode().bytes().clone()), &[]).unwrap();
+    assert_eq!(again, loaded);
 }
