@@ -248,9 +248,8 @@ export class Connector {
       if (!this.credentials.refused() || this.#refusals >= REFUSALS) return this.#refuse(end)
     }
     if (isFinal(end)) return this.#refuse(end)
-    if (end.code === RESTART || end.code === LATER) this.#backoff.widen()
-    // The server does not know us any more, and may have been told so by a restart: everything is as at the beginning.
-    if (end.code === LOST) this.#backoff.reset()
+    // That a session is lost is what everybody hears whose server went without a word and is there again.
+    if (end.code === RESTART || end.code === LATER || end.code === LOST) this.#backoff.widen()
     this.#become({ is: 'waiting' })
     this.#timers.set('again', this.#backoff.next(end.retryAfter), () => { this.#connect() })
   }

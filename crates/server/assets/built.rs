@@ -1,13 +1,13 @@
 // Made by `npm run build` in web-demo/.
 BuiltPage {
-    script: "sha256-aGTXe6v++SVcJvgAu6s4y70zBaZ8moVbtj/pV1gomhI=",
+    script: "sha256-btLu/hHWIqjSKJ9CDrnlNGmUZ67ZiLnis4/z0PUR3Ws=",
     style: "sha256-QbwjLQ8XthjjdG7bgoWuCFEZz6zd3Vh+s9vO9X1IMAQ=",
     files: &[
         Built {
-            name: "board-Ce6cNMPK.js",
+            name: "board-BMhCTaEL.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("board-Ce6cNMPK.js.gz"),
-            brotli: include_bytes!("board-Ce6cNMPK.js.br"),
+            gzip: include_bytes!("board-BMhCTaEL.js.gz"),
+            brotli: include_bytes!("board-BMhCTaEL.js.br"),
         },
         Built {
             name: "board-WV7Fx3sI.css",
@@ -16,10 +16,10 @@ BuiltPage {
             brotli: include_bytes!("board-WV7Fx3sI.css.br"),
         },
         Built {
-            name: "caret-Brz_DF4v.js",
+            name: "caret-BAV-ZUkq.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("caret-Brz_DF4v.js.gz"),
-            brotli: include_bytes!("caret-Brz_DF4v.js.br"),
+            gzip: include_bytes!("caret-BAV-ZUkq.js.gz"),
+            brotli: include_bytes!("caret-BAV-ZUkq.js.br"),
         },
         Built {
             name: "code-BjTK-Urb.css",
@@ -28,10 +28,10 @@ BuiltPage {
             brotli: include_bytes!("code-BjTK-Urb.css.br"),
         },
         Built {
-            name: "code-uQGBFlKe.js",
+            name: "code-CNujThSs.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("code-uQGBFlKe.js.gz"),
-            brotli: include_bytes!("code-uQGBFlKe.js.br"),
+            gzip: include_bytes!("code-CNujThSs.js.gz"),
+            brotli: include_bytes!("code-CNujThSs.js.br"),
         },
         Built {
             name: "icon-WSRpSPED.svg",
@@ -40,10 +40,10 @@ BuiltPage {
             brotli: include_bytes!("icon-WSRpSPED.svg.br"),
         },
         Built {
-            name: "index-DJYeJ8Ed.js",
+            name: "index-DH0pjB3m.js",
             content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("index-DJYeJ8Ed.js.gz"),
-            brotli: include_bytes!("index-DJYeJ8Ed.js.br"),
+            gzip: include_bytes!("index-DH0pjB3m.js.gz"),
+            brotli: include_bytes!("index-DH0pjB3m.js.br"),
         },
         Built {
             name: "licences-BJM1FtYr.txt",
@@ -76,16 +76,16 @@ BuiltPage {
             brotli: include_bytes!("tools-DkDknbHu.js.br"),
         },
         Built {
+            name: "write-4hpCkDb-.js",
+            content_type: "text/javascript; charset=utf-8",
+            gzip: include_bytes!("write-4hpCkDb-.js.gz"),
+            brotli: include_bytes!("write-4hpCkDb-.js.br"),
+        },
+        Built {
             name: "write-DC2-4D4_.css",
             content_type: "text/css; charset=utf-8",
             gzip: include_bytes!("write-DC2-4D4_.css.gz"),
             brotli: include_bytes!("write-DC2-4D4_.css.br"),
-        },
-        Built {
-            name: "write-HAErL9F6.js",
-            content_type: "text/javascript; charset=utf-8",
-            gzip: include_bytes!("write-HAErL9F6.js.gz"),
-            brotli: include_bytes!("write-HAErL9F6.js.br"),
         },
         Built {
             name: "yjs-BCSxWZ6c.js",
