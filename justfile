@@ -8,7 +8,7 @@ default:
 
 # Run the server: just run --listen 127.0.0.1:1234 --data ./quire-data
 run *args:
-    cargo run --release --bin quire -- serve {{ args }}
+    scripts/run.sh {{ args }}
 
 # Set up and pass everything, as CI does
 test:

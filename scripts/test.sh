@@ -8,6 +8,7 @@
 # installed only when something has changed. Output of each step stays in TARGET/test-logs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/packages.sh
 
 # One target folder and one profile for everything, so that nothing is compiled twice.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
@@ -19,11 +20,6 @@ logs="$CARGO_TARGET_DIR/test-logs"
 mkdir -p "$logs"
 rm -f "$logs"/*.log
 started=$SECONDS
-
-die() {
-  printf '\ntest.sh: %s\n' "$*" >&2
-  exit 1
-}
 
 # step NAME COMMAND...: runs the command, shows its output and keeps it. A function as COMMAND must return its own failures:
 # `set -e` does not hold inside it.
@@ -38,8 +34,6 @@ step() {
   printf '== %s: done in %d s\n' "$name" $((SECONDS - begun))
 }
 
-has() { command -v "$1" > /dev/null 2>&1; }
-
 # --- What must be there ------------------------------------------------------------------------------------------------
 
 has cargo || die "no cargo: install a Rust toolchain of at least the rust-version in Cargo.toml (https://rustup.rs)"
@@ -48,32 +42,17 @@ if ! has node || ! has npm; then die "no node or no npm: install Node.js 22 or n
 node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' ||
   die "Node.js $(node --version) will not do: 20.19, 22.12 or newer is needed"
 
-packages=()
-has cc || packages+=(gcc libc6-dev)
+want_compiler
 has strace || packages+=(strace)
-has make || packages+=(make)
 has openssl || packages+=(openssl)
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 [[ -x /usr/sbin/nginx ]] || has nginx || packages+=(nginx-light)
 # Tests start servers of their own at free ports. Where these are started when they are installed, they stay at their usual ones.
 has redis-server || packages+=(redis-server)
 has initdb && has pg_ctl || compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || packages+=(postgresql)
-install_packages() {
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update || return
-  if [[ " ${packages[*]} " == *" postgresql "* ]]; then
-    # Debian makes and starts a server when the package is installed; nobody needs that one.
-    apt-get install --yes --no-install-recommends postgresql-common || return
-    sed -i -E 's/^#?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf || return
-  fi
-  apt-get install --yes --no-install-recommends "${packages[@]}"
-}
 if ((${#packages[@]})); then
-  if has apt-get && ((EUID == 0)); then
-    step packages install_packages
-  else
-    die "please install: ${packages[*]} (as root on Debian or Ubuntu this script does it)"
-  fi
+  may_install
+  step packages install_packages "${packages[@]}"
 fi
 
 # A toolchain with the minimal profile lacks these; without a way to get them their steps are left out, except in CI.
