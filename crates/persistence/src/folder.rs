@@ -9,11 +9,20 @@ use crate::error::OpenError;
 /// The file whose lock says that the folder is in use. It stays empty, and stays behind.
 const LOCK_FILE: &str = "quire.lock";
 
-/// A folder that exists and is ours. The operating system ends the lock with the process, however that dies.
+/// A folder that exists and is ours, until this is dropped. The operating system ends the lock with the process, however that dies.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    /// Holds the lock while it is open.
-    _lock: File,
+    /// Holds the lock.
+    lock: File,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing alone does not end it while a child process that is just being started has the file, too.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the lock of the data folder was not given back");
+        }
+    }
 }
 
 impl Folder {
@@ -28,7 +37,7 @@ impl Folder {
             .open(path.join(LOCK_FILE))
             .map_err(folder_error)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock }),
+            Ok(()) => Ok(Self { lock }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(folder_error(source)),
         }
@@ -89,8 +98,11 @@ mod tests {
         let error = Folder::open(&path).unwrap_err();
         assert!(matches!(&error, OpenError::InUse { path: p } if *p == path));
         assert!(error.to_string().contains("in use by another process"), "{error}");
+        // As a child process has it that is just being started.
+        let elsewhere = folder.lock.try_clone().unwrap();
         drop(folder);
         Folder::open(&path).unwrap();
+        drop(elsewhere);
     }
 
     #[test]
