@@ -83,7 +83,8 @@ test('packed and installed it works in an empty project, with strict TypeScript,
   const [packed] = JSON.parse(run('npm', ['pack', client, '--json', '--ignore-scripts']))
   assert.deepEqual(packed.files.map(file => file.path).filter(path => !/^(dist|src)\/|^(package.json|README.md)$/.test(path)), [])
   writeFileSync(join(folder, 'package.json'), '{"type":"module","private":true}')
-  run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', '--omit=peer', '--legacy-peer-deps', '--no-save', `./${packed.filename}`, ...['yjs', 'lib0', 'y-protocols'].map(name => `file:${join(here, 'node_modules', name)}`), '--install-links'])
+  // With a cache of its own, which is empty: what is not named here is not found by luck.
+  run('npm', ['install', '--offline', '--cache', join(folder, 'cache'), '--no-audit', '--no-fund', '--ignore-scripts', '--omit=peer', '--legacy-peer-deps', '--no-save', `./${packed.filename}`, ...['yjs', 'lib0', 'y-protocols', 'isomorphic.js'].map(name => `file:${join(here, 'node_modules', name)}`), '--install-links'])
   writeFileSync(join(folder, 'use.ts'), `
 import * as Y from 'yjs'
 import { QuireProvider, type QuireOptions, type Transport, type End } from 'quire-client'
