@@ -13,6 +13,16 @@ pub(crate) const PACE: Duration = Duration::from_millis(20);
 /// The pace of one among several: those who edit with its clients at the others wait for the commit.
 pub(crate) const PACE_AMONG: Duration = Duration::from_millis(10);
 
+/// How a commit began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Began {
+    /// When it was its time. Only authors wait for it.
+    #[default]
+    AtPace,
+    /// As soon as it could, since somebody waits for it.
+    Hurried,
+}
+
 /// When the next commit may begin.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -33,9 +43,9 @@ impl Pace {
     }
 
     /// A commit begins.
-    pub(super) fn begin(&mut self, now: Instant) {
+    pub(super) fn begin(&mut self, now: Instant) -> Began {
         self.next = now.checked_add(self.interval);
-        self.hurried = false;
+        if std::mem::take(&mut self.hurried) { Began::Hurried } else { Began::AtPace }
     }
 
     /// For how long the next commit is to be put off, if it is.
@@ -53,14 +63,14 @@ mod tests {
     fn commits_begin_one_interval_apart_unless_hurried() {
         let (start, mut pace) = (Instant::now(), Pace::new(PACE));
         assert_eq!(pace.pause(start), None);
-        pace.begin(start);
+        assert_eq!(pace.begin(start), Began::AtPace);
         assert_eq!(pace.pause(start), Some(PACE));
         assert_eq!(pace.pause(start + PACE / 4), Some(PACE * 3 / 4));
         assert_eq!(pace.pause(start + PACE), None);
         pace.hurry();
         assert_eq!(pace.pause(start), None);
         // Once.
-        pace.begin(start);
+        assert_eq!(pace.begin(start), Began::Hurried);
         assert_eq!(pace.pause(start), Some(PACE));
     }
 }

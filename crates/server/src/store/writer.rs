@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use self::courier::{Courier, Report};
 use self::share::{BATCH_BYTES, Batch, Dropped};
-use super::pace::Pace;
+use super::pace::{Began, Pace};
 use super::schedule::{Schedule, Turn};
 use super::{StoreFaults, StoreStatus};
 use crate::doc::Counters;
@@ -352,8 +352,7 @@ impl Thread {
                         state = self.shared.wait(state, Waits::ForTime, Some(pause));
                         continue;
                     }
-                    state.pace.begin(now);
-                    let mut batch = Batch::default();
+                    let mut batch = Batch::new(state.pace.begin(now));
                     while batch.has_room()
                         && let Some(log) = state.schedule.take_ready()
                     {
@@ -406,7 +405,7 @@ impl Thread {
                 unfinished.push(share.log);
             }
         }
-        self.courier.take(reports);
+        self.courier.take(reports, batch.began);
         let mut state = self.shared.lock();
         for log in unfinished {
             state.schedule.add(log);
@@ -446,7 +445,8 @@ impl Thread {
         let since = state.failure.take().map_or_else(SystemTime::now, |(since, _)| since);
         state.failure = Some((since, failure.reason));
         drop(state);
-        self.courier.take(failed.into_iter().map(|log| Report { log, written: Written::Failed }));
+        self.courier
+            .take(failed.into_iter().map(|log| Report { log, written: Written::Failed }), Began::AtPace);
     }
 }
 
@@ -471,7 +471,7 @@ impl Thread {
             } else {
                 self.shared.lock().schedule.add_front(Arc::clone(&share.log));
             }
-            self.courier.take([Report { log: share.log, written: Written::Outdated(epoch) }]);
+            self.courier.take([Report { log: share.log, written: Written::Outdated(epoch) }], Began::AtPace);
         }
         let mut state = self.shared.lock();
         if state.schedule.suspects() == 0 {

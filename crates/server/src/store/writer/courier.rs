@@ -3,7 +3,7 @@
 //! One commit concerns many documents. If the thread woke the task of each, they would all run, and write to their authors, before
 //! anything that editors have sent meanwhile is looked at. So all of a commit goes to one task of the runtime, which hands it on in
 //! portions with pauses between them: authors hear a few milliseconds later that their edit is stored, and readers get other edits
-//! without waiting for that.
+//! without waiting for that. A commit that somebody has hurried is handed on without pauses.
 //!
 //! It is a queue without a bound of its own: a report follows from an append, and what a document may append before it has heard of
 //! its earlier ones is bounded by its task.
@@ -16,8 +16,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::{Log, Written};
+use crate::store::pace::Began;
 
-/// Reports that are not worth a pause.
+/// Reports that are not worth a pause. Where there is none, the runtime looks at what has come in after so many.
 const AT_A_TIME: usize = 8;
 
 /// What is between two portions: the least that the runtime's timers know. They make it up to twice as long.
@@ -49,8 +50,7 @@ struct Bag {
 
 struct State {
     reports: VecDeque<Report>,
-    /// How many are handed on without a pause.
-    portion: usize,
+    manner: Manner,
     carrier: Carrier,
 }
 
@@ -63,6 +63,15 @@ enum Carrier {
     TaskToTheEnd,
     /// The writer's thread itself: there is no runtime, or it has ended.
     Thread,
+}
+
+/// How reports are handed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// As fast as it goes: somebody waits for them.
+    Hurried,
+    /// So many, and a pause.
+    Portions(usize),
 }
 
 /// What the task does between two looks.
@@ -84,7 +93,7 @@ impl Courier {
     /// Carries by a task of this runtime, if there is one, what commits at this pace report.
     pub(super) fn start(runtime: Option<&Handle>, pace: Duration) -> Self {
         let carrier = if runtime.is_some() { Carrier::Task } else { Carrier::Thread };
-        let state = Mutex::new(State { reports: VecDeque::new(), portion: AT_A_TIME, carrier });
+        let state = Mutex::new(State { reports: VecDeque::new(), manner: Manner::Hurried, carrier });
         let portions = usize::try_from(pace.as_millis() / SHARE.as_millis()).unwrap_or(usize::MAX).max(1);
         let bag = Arc::new(Bag { portions, state, filled: Notify::new() });
         if let Some(runtime) = runtime {
@@ -94,12 +103,17 @@ impl Courier {
     }
 
     /// Hands reports over; each document gets its own in their order.
-    pub(super) fn take(&self, reports: impl IntoIterator<Item = Report>) {
+    pub(super) fn take(&self, reports: impl IntoIterator<Item = Report>, began: Began) {
         let mut state = self.0.lock();
         match state.carrier {
             Carrier::Task | Carrier::TaskToTheEnd => {
                 state.reports.extend(reports);
-                state.portion = state.reports.len().div_ceil(self.0.portions).max(AT_A_TIME);
+                state.manner = match began {
+                    Began::Hurried => Manner::Hurried,
+                    Began::AtPace => {
+                        Manner::Portions(state.reports.len().div_ceil(self.0.portions).max(AT_A_TIME))
+                    }
+                };
                 drop(state);
                 self.0.filled.notify_one();
             }
@@ -128,7 +142,10 @@ impl Round {
             let (portion, next) = self.portion();
             portion.into_iter().for_each(Report::hand_on);
             match next {
-                Step::Pause => tokio::time::sleep(PAUSE).await,
+                Step::Pause => {
+                    // What comes meanwhile may be in a hurry.
+                    let _ = tokio::time::timeout(PAUSE, self.0.filled.notified()).await;
+                }
                 // One from before the look is kept, and makes it look again.
                 Step::Wait => self.0.filled.notified().await,
                 // Those who were woken run before it goes on.
@@ -141,7 +158,11 @@ impl Round {
     /// The next portion, and what to do when it is handed on.
     fn portion(&self) -> (Vec<Report>, Step) {
         let mut state = self.0.lock();
-        let portion = state.reports.len().min(state.portion);
+        let (most, between) = match state.manner {
+            Manner::Hurried => (AT_A_TIME, Step::GoOn),
+            Manner::Portions(reports) => (reports, Step::Pause),
+        };
+        let portion = state.reports.len().min(most);
         let portion = state.reports.drain(..portion).collect();
         let is_last = state.reports.is_empty();
         if is_last {
@@ -150,7 +171,7 @@ impl Round {
         }
         let next = match state.carrier {
             Carrier::Task if is_last => Step::Wait,
-            Carrier::Task => Step::Pause,
+            Carrier::Task => between,
             // The end of the server waits for it.
             Carrier::TaskToTheEnd | Carrier::Thread if is_last => Step::End,
             Carrier::TaskToTheEnd | Carrier::Thread => Step::GoOn,
@@ -216,13 +237,13 @@ mod tests {
         let (log, mut told) = log();
         let courier = Courier::start(Some(&Handle::current()), PACE);
         let another = report(&log, 0).log;
-        courier.take((0..30).map(|ticket| report(&log, ticket)));
+        courier.take((0..30).map(|ticket| report(&log, ticket)), Began::AtPace);
         for ticket in 0..30 {
             assert_eq!(told.recv().await, Some(ticket));
         }
         let thread = std::thread::spawn(move || {
             for ticket in 30..1000 {
-                courier.take([report(&log, ticket)]);
+                courier.take([report(&log, ticket)], Began::AtPace);
             }
         });
         thread.join().unwrap();
@@ -234,8 +255,8 @@ mod tests {
     async fn a_large_commit_is_handed_on_in_portions_and_a_small_one_at_once() {
         let (log, mut told) = log();
         let courier = Courier::start(Some(&Handle::current()), PACE);
-        let mut portions = async |reports: u64| {
-            courier.take((0..reports).map(|ticket| report(&log, ticket)));
+        let mut portions = async |reports: u64, began| {
+            courier.take((0..reports).map(|ticket| report(&log, ticket)), began);
             let mut portions = Vec::new();
             let mut at = tokio::time::Instant::now();
             for _ in 0..reports {
@@ -249,21 +270,22 @@ mod tests {
             }
             portions
         };
-        assert_eq!(portions(8).await, [8]);
-        assert_eq!(portions(20).await, [8, 8, 4]);
-        assert_eq!(portions(100).await, [17, 17, 17, 17, 17, 15]);
+        assert_eq!(portions(8, Began::AtPace).await, [8]);
+        assert_eq!(portions(20, Began::AtPace).await, [8, 8, 4]);
+        assert_eq!(portions(100, Began::AtPace).await, [17, 17, 17, 17, 17, 15]);
+        assert_eq!(portions(100, Began::Hurried).await, [100]);
     }
 
     #[test]
     fn without_a_runtime_and_after_its_end_the_thread_does_it_itself() {
         let (log, mut told) = log();
-        Courier::start(None, PACE).take([report(&log, 1)]);
+        Courier::start(None, PACE).take([report(&log, 1)], Began::AtPace);
         assert_eq!(told.try_recv(), Ok(1));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let courier = Courier::start(Some(runtime.handle()), PACE);
-        courier.take([report(&log, 2)]);
+        courier.take([report(&log, 2)], Began::AtPace);
         drop(runtime);
-        courier.take([report(&log, 3)]);
+        courier.take([report(&log, 3)], Began::AtPace);
         assert_eq!((told.try_recv(), told.try_recv()), (Ok(2), Ok(3)));
     }
 }

@@ -6,6 +6,7 @@ use quire_persistence::{Append, Epoch};
 use quire_sync_protocol::Ticket;
 
 use super::{Log, lock};
+use crate::store::pace::Began;
 
 /// Updates in one commit. Beyond this a commit costs more by its size than it saves by sharing a sync.
 const BATCH_UPDATES: usize = 1024;
@@ -25,6 +26,7 @@ pub(super) struct Batch {
     pub(super) appends: Vec<Append>,
     bytes: usize,
     pub(super) shares: Vec<Share>,
+    pub(super) began: Began,
 }
 
 /// What was taken off a log because it can never be stored.
@@ -68,6 +70,11 @@ impl Share {
 }
 
 impl Batch {
+    /// An empty one.
+    pub(super) fn new(began: Began) -> Self {
+        Self { began, ..Self::default() }
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.appends.len() < BATCH_UPDATES && self.bytes < BATCH_BYTES
     }
