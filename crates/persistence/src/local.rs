@@ -15,7 +15,7 @@ pub(crate) mod tombstone;
 mod verify;
 mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -56,6 +56,16 @@ pub struct LocalStore<E> {
     inbox_turn: Mutex<()>,
 }
 
+/// What a batch of appends has to do with the catalog.
+struct Touched {
+    /// Of each append, which of the documents it is for.
+    places: Vec<usize>,
+    /// The keys of the documents' entries.
+    keys: Vec<Bytes>,
+    /// The entries, each `None` if the document was never stored.
+    entries: Vec<Option<CatalogEntry>>,
+}
+
 impl<E: Engine> LocalStore<E> {
     /// Takes an engine that is new or was used by a store before. Recovery has nothing to do here: every batch is whole,
     /// and each document is checked when it is loaded.
@@ -87,18 +97,23 @@ impl<E: Engine> LocalStore<E> {
         record.map(|record| decoded(doc, &key, record)).transpose()
     }
 
-    /// The entries of the documents in a batch, each `None` if the document was never stored.
-    fn catalog_entries<'a>(
-        &self,
-        batch: &'a [Append],
-    ) -> Result<BTreeMap<&'a DocId, Option<CatalogEntry>>, StoreError> {
-        let docs: BTreeSet<_> = batch.iter().map(|append| &append.doc).collect();
+    /// What the catalog holds of the documents in a batch.
+    fn touched(&self, batch: &[Append]) -> Result<Touched, StoreError> {
+        let mut known = HashMap::with_capacity(batch.len());
+        let (mut docs, mut places) = (Vec::new(), Vec::with_capacity(batch.len()));
+        for Append { doc, .. } in batch {
+            places.push(*known.entry(doc).or_insert_with(|| {
+                docs.push(doc);
+                docs.len() - 1
+            }));
+        }
         let keys: Vec<_> = docs.iter().map(|doc| keys::catalog(doc)).collect();
         let records = self.engine.values(&keys)?;
-        let entry = |((doc, key), record): ((&'a DocId, &Bytes), Option<Bytes>)| {
-            Ok((doc, record.map(|record| decoded(doc, key, record)).transpose()?))
+        let entry = |((doc, key), record): ((&DocId, &Bytes), Option<Bytes>)| {
+            record.map(|record| decoded(doc, key, record)).transpose()
         };
-        docs.into_iter().zip(&keys).zip(records).map(entry).collect()
+        let entries = docs.into_iter().zip(&keys).zip(records).map(entry).collect::<Result<_, _>>()?;
+        Ok(Touched { places, keys, entries })
     }
 
     /// The entry of a document that is about to get its first update, and its name in the batch. `last` is the number that was
@@ -185,11 +200,13 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
     fn append(&self, batch: &[Append]) -> Result<Vec<Seq>, StoreError> {
         let _turn = self.catalog_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changes = Batch::new();
-        let mut entries = self.catalog_entries(batch)?;
+        let Touched { places, keys, mut entries } = self.touched(batch)?;
         let mut seqs = Vec::with_capacity(batch.len());
         let mut last_number = None;
-        for Append { doc, epoch, update } in batch {
-            let entry = match entries.entry(doc).or_default() {
+        for (Append { doc, epoch, update }, place) in batch.iter().zip(places) {
+            // Each place is one of an entry.
+            let Some(entry) = entries.get_mut(place) else { continue };
+            let entry = match entry {
                 Some(entry) => entry,
                 None if self.tombstone(doc)?.is_some() => {
                     return Err(StoreError::Deleted { doc: doc.clone() });
@@ -208,11 +225,11 @@ impl<E: Engine> DocumentStore for LocalStore<E> {
                 changes.put(key, record);
             }
         }
-        for (doc, entry) in entries {
-            let Some(entry) = entry else { continue };
-            let key = keys::catalog(doc);
-            let record = entry.encode(&key);
-            changes.put(key, record);
+        for (key, entry) in keys.into_iter().zip(entries) {
+            if let Some(entry) = entry {
+                let record = entry.encode(&key);
+                changes.put(key, record);
+            }
         }
         if !changes.is_empty() {
             self.engine.commit(changes)?;

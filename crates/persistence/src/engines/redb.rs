@@ -252,7 +252,7 @@ impl Engine for RedbEngine {
     fn value(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         self.call("read", |Opened { database, journal }| {
             let pending = journal.pending();
-            if let Some(change) = pending.change(key) {
+            if let Some(change) = pending.change(&Bytes::copy_from_slice(key)) {
                 return Ok(change.clone());
             }
             let transaction = database.begin_read()?;
