@@ -2,6 +2,7 @@
 
 mod bypass;
 mod close;
+mod framed;
 mod hocuspocus;
 mod http_session;
 mod life;

@@ -4,22 +4,20 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Sink as _, SinkExt as _, Stream as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
 use super::bypass::Bypass;
 use super::close::Close;
+use super::framed::Framed;
 use super::read_ahead::ReadAhead;
 use crate::seldom::Bell;
 
@@ -82,7 +80,7 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 /// A WebSocket, with messages queued for writing.
 #[derive(Debug)]
 pub(super) struct Socket<T> {
-    stream: WebSocketStream<Bypass<ReadAhead<T>>>,
+    framed: Framed<Bypass<ReadAhead<T>>>,
     /// Rings when there may be something to read.
     bell: Bell,
     queue: VecDeque<Bytes>,
@@ -111,17 +109,16 @@ struct Large {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Takes over a connection whose handshake is done. `read` is what came in after the handshake.
-    pub(super) async fn new(io: T, read: Vec<u8>, max_message: usize) -> Self {
+    pub(super) fn new(io: T, read: Vec<u8>, max_message: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
             .max_write_buffer_size(MAX_WRITE_BUFFER)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let io = Bypass::new(ReadAhead::new(io));
-        let stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config)).await;
+        let protocol = WebSocketContext::from_partially_read(read, Role::Server, Some(config));
         Self {
-            stream,
+            framed: Framed::new(Bypass::new(ReadAhead::new(io)), protocol),
             bell: Bell::new(),
             queue: VecDeque::new(),
             pings: false,
@@ -182,8 +179,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
 
     /// Reads: anything but [`Event::Written`]. Cheap while nothing comes.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        let Self { stream, bell, .. } = self;
-        let received = ready!(bell.poll(cx, |cx| Pin::new(stream).poll_next(cx)));
+        let Self { framed, bell, .. } = self;
+        let received = ready!(bell.poll(cx, |cx| framed.poll_next(cx)));
         if let Some(Ok(message)) = &received {
             self.note_large(message);
         }
@@ -220,21 +217,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        // The waker that is given for reading, too: by two the library would wake the task twice.
         loop {
-            let is_large = self.rest.is_some() || self.queue.front().is_some_and(|bytes| bytes.len() > LARGE);
-            let cx = &mut Context::from_waker(self.bell.waker(cx));
-            if is_large {
-                ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            if self.rest.is_some() || self.queue.front().is_some_and(|bytes| bytes.len() > LARGE) {
+                ready!(self.poll_flush(cx))?;
                 self.put_fragment()?;
             } else {
-                ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
-                let Some(message) = self.next_message() else { break };
-                Pin::new(&mut self.stream).start_send(message)?;
+                let Self { framed, bell, .. } = self;
+                ready!(framed.poll_ready(&mut Context::from_waker(bell.waker(cx))))?;
+                let Some(message) = self.next_message() else { return self.poll_flush(cx) };
+                let Self { framed, bell, .. } = self;
+                framed.put(&mut Context::from_waker(bell.waker(cx)), message)?;
             }
         }
-        let cx = &mut Context::from_waker(self.bell.waker(cx));
-        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// By the waker that is given for reading, too.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.framed.poll_flush(&mut Context::from_waker(self.bell.waker(cx)))
     }
 
     /// The next message, which is a small one.
@@ -262,19 +261,43 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
         FrameHeader { is_final, opcode: OpCode::Data(kind), ..FrameHeader::default() }
             .format(piece.len() as u64, &mut header)?;
-        self.stream.get_mut().put(header.into(), piece);
+        self.framed.io().put(header.into(), piece);
         Ok(())
+    }
+
+    /// Reads what still comes, and the end.
+    async fn read_out(&mut self) {
+        poll_fn(|cx| {
+            while let Some(Ok(_)) = ready!(self.framed.poll_next(cx)) {}
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Writes this behind what the library holds, whatever is queued.
+    async fn write_alone(&mut self, message: Message) -> Result<(), Error> {
+        let mut message = Some(message);
+        poll_fn(|cx| {
+            if message.is_some() {
+                ready!(self.framed.poll_ready(cx))?;
+            }
+            if let Some(message) = message.take() {
+                self.framed.put(cx, message)?;
+            }
+            self.framed.poll_flush(cx)
+        })
+        .await
     }
 
     /// Answers a client that closes: finishes the handshake and the connection.
     pub(super) async fn finish(mut self) {
         // The answer is queued inside the library, which sends it while it is read.
-        let _ = timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+        let _ = timeout(CLOSE_WAIT, self.read_out()).await;
     }
 
     /// Closes the connection: says why, and waits for the client's answer.
     pub(super) async fn close(mut self, why: &Close) {
-        let said = timeout(CLOSE_WAIT, self.stream.send(Message::Close(Some(why.frame())))).await;
+        let said = timeout(CLOSE_WAIT, self.write_alone(Message::Close(Some(why.frame())))).await;
         if !matches!(said, Ok(Ok(()))) {
             return;
         }
@@ -295,12 +318,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             | Close::Forbidden
             | Close::Deleted
             | Close::DeadEpoch => {
-                let _ =
-                    timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+                let _ = timeout(CLOSE_WAIT, self.read_out()).await;
             }
             // What comes now is the rest of what was refused, and may be the middle of a frame.
             Close::Malformed(_) | Close::TooBig(_) => {
-                let io = self.stream.get_mut();
+                let io = self.framed.io();
                 let _ = io.shutdown().await;
                 let mut discarded = vec![0; DISCARDED];
                 let _ = timeout(REFUSAL_WAIT, async { while let Ok(1..) = io.read(&mut discarded).await {} })
@@ -327,7 +349,9 @@ fn failed(error: &Error, max_message: usize) -> Event {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
     use tokio::io::{DuplexStream, duplex};
+    use tokio_tungstenite::WebSocketStream;
 
     use super::*;
 
@@ -335,7 +359,7 @@ mod tests {
     async fn pair(pipe: usize) -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
         let (near, far) = duplex(pipe);
         (
-            Socket::new(near, Vec::new(), 1 << 20).await,
+            Socket::new(near, Vec::new(), 1 << 20),
             WebSocketStream::from_raw_socket(far, Role::Client, None).await,
         )
     }

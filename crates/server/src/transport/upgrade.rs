@@ -383,7 +383,7 @@ async fn taken_over(
     let line = parts.io.into_inner().take_line().ok_or(Gone)?;
     let activity = Arc::clone(line.activity());
     // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
-    Ok((Socket::new(line, parts.read_buf.to_vec(), max_message).await, activity))
+    Ok((Socket::new(line, parts.read_buf.to_vec(), max_message), activity))
 }
 
 /// The client went away.
