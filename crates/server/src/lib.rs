@@ -28,6 +28,7 @@ pub mod outbox;
 mod presence;
 mod seldom;
 pub mod server;
+mod shards;
 mod shutdown;
 pub mod store;
 mod stream;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use quire_persistence::{DocumentStore, Use};
@@ -322,6 +323,7 @@ fn directory(
         memory_bytes: config.max_memory,
         faults: StoreFaults { delay: config.injection.store_delay, ..StoreFaults::default() },
         compaction,
+        shards: thread::available_parallelism().map_or(1, usize::from),
         ..DirectoryConfig::default()
     };
     match relay {

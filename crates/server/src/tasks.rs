@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,12 +20,18 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// Runs a future until it ends or [`Tasks::cut`].
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_on(&Handle::current(), future);
+    }
+
+    /// The same in this runtime.
+    pub(crate) fn spawn_on(&self, runtime: &Handle, future: impl Future<Output = ()> + Send + 'static) {
         // A future that is moved into another one takes its room twice.
         let mut future = Box::pin(future);
         let mut cut = Seldom::new(self.cut.clone().cancelled_owned());
-        self.tracker.spawn(poll_fn(move |cx| {
+        let task = poll_fn(move |cx| {
             if Pin::new(&mut cut).poll(cx).is_ready() { Poll::Ready(()) } else { future.as_mut().poll(cx) }
-        }));
+        });
+        self.tracker.spawn_on(task, runtime);
     }
 
     /// Waits until no task runs. Tasks may still be added meanwhile.

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::Wire;
+
 /// A connection to a peer. A write fails with [`io::ErrorKind::TimedOut`] once the peer has taken no byte for the whole
 /// limit although there was one to take. Reading has no limit here: silence means different things to HTTP and to an editor.
 #[derive(Debug)]
@@ -32,6 +34,14 @@ impl<T> Line<T> {
     /// When bytes last moved, for those who do not hold the stream itself.
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
+    }
+}
+
+impl Line<Wire> {
+    /// Has the present runtime tell from now on when there is something to read or to write. Whoever waited for that is to ask again.
+    pub(crate) fn move_here(&mut self) -> io::Result<()> {
+        self.waiting = None;
+        self.stream.move_here()
     }
 }
 

@@ -28,6 +28,7 @@ use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
 use super::size::Size;
 use crate::presence::Board;
+use crate::shards::Shard;
 use crate::store::writer::Written;
 
 /// Commands that are handled together.
@@ -55,6 +56,8 @@ pub(crate) struct Desk {
     shared: Arc<Shared>,
     doc: DocId,
     mailbox: Mailbox,
+    /// Where the task runs.
+    shard: Shard,
     fanout: Fanout,
     ledger: Ledger,
     /// Where it stands who is there.
@@ -71,10 +74,10 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(shared: &Arc<Shared>, doc: &DocId, mailbox: Mailbox) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, doc: &DocId, mailbox: Mailbox, shard: Shard) -> Self {
         let member = shared.cluster.as_ref().map(|cluster| cluster.member(doc, &mailbox));
         let report = mailbox.clone();
-        let log = shared.writer.log(doc.clone(), move |written| {
+        let log = shared.writer.log(doc.clone(), shard.index(), move |written| {
             // A task that is gone waits for nothing.
             let _ = report.send(match written {
                 Written::Durable(durable) => Command::Durable(durable),
@@ -85,6 +88,7 @@ impl Desk {
         Self {
             doc: doc.clone(),
             mailbox,
+            shard,
             fanout: Fanout::new(shared.config.outbox_bytes, Arc::clone(&shared.counters)),
             ledger: Ledger::new(log),
             board: Board::new(&shared.whereabouts, doc),
@@ -200,7 +204,8 @@ impl Desk {
                 let outbox = self.fanout.add(session, setup.dialect.clone());
                 room.handle_connect(session, setup, now);
                 // A seat whose caller has gone is dropped here, and so leaves.
-                let _ = reply.send(Ok(Seat::new(session, outbox, self.mailbox.clone())));
+                let shard = self.shared.shards.for_editor(&self.shard, self.fanout.len());
+                let _ = reply.send(Ok(Seat::new(session, outbox, self.mailbox.clone(), shard)));
             }
             Command::Deliver { session, messages, space: _space } => {
                 #[cfg(test)]

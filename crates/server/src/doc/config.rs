@@ -6,7 +6,7 @@ use quire_sync_protocol::RoomConfig;
 
 use crate::store::{CompactionPolicy, StoreFaults};
 
-/// Settings of the document layer. The defaults are what the server runs with.
+/// Settings of the document layer. The defaults are what the server runs with, which has, however, a shard for each processor.
 #[derive(Clone, Debug)]
 pub struct DirectoryConfig {
     /// Settings of every room.
@@ -41,6 +41,8 @@ pub struct DirectoryConfig {
     pub loads: usize,
     /// When logs are replaced by snapshots.
     pub compaction: CompactionPolicy,
+    /// Threads among which documents are divided. 0 for none: they run in the runtime of whoever opens them.
+    pub shards: usize,
     /// Faults put into the store's writer on purpose.
     pub faults: StoreFaults,
 }
@@ -63,6 +65,7 @@ impl Default for DirectoryConfig {
             memory_bytes: 4 << 30,
             loads: 4,
             compaction: CompactionPolicy::default(),
+            shards: 0,
             faults: StoreFaults::default(),
         }
     }

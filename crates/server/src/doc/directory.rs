@@ -38,6 +38,7 @@ use super::task::Task;
 use crate::cluster::Cluster;
 use crate::notify::Notifications;
 use crate::presence::Whereabouts;
+use crate::shards::Shards;
 use crate::store::compactor::Compactor;
 use crate::store::pace::{PACE, PACE_AMONG};
 use crate::store::reader::{Content, Reader};
@@ -95,6 +96,7 @@ pub(crate) struct Shared {
     /// Becomes true once, when the server goes down.
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) memory: Memory,
+    pub(crate) shards: Shards,
     table: Mutex<Table>,
     /// Notified when a task has ended.
     ended: Notify,
@@ -151,13 +153,17 @@ impl Directory {
         });
         let deleted = Arc::<AtomicBool>::default();
         let pace = if cluster.is_some() { PACE_AMONG } else { PACE };
+        let shards = match config.shards {
+            0 => Shards::default(),
+            count => Shards::start(count)?,
+        };
         let shared = Shared {
             writer: Writer::start(
                 Arc::clone(&store),
                 config.faults.clone(),
                 Arc::clone(&counters),
                 pace,
-                tokio::runtime::Handle::try_current().ok().as_ref(),
+                &shards.runtimes(),
             )?,
             compactor: Compactor::start(
                 Arc::clone(&store),
@@ -182,6 +188,7 @@ impl Directory {
             cluster,
             draining: watch::Sender::new(false),
             table: Mutex::default(),
+            shards,
             ended: Notify::new(),
             sessions: AtomicU64::new(1),
         };
@@ -348,7 +355,9 @@ impl Shared {
         drop(table);
         Counters::add(&self.counters.documents, 1);
         let place = Place::new(self, doc);
-        tokio::spawn(Task::new(place, mailbox, commands, loading).run());
+        let shard = self.shards.emptiest();
+        let runtime = shard.runtime();
+        runtime.spawn(Task::new(place, mailbox, commands, loading, shard).run());
         Ok((handle, first_load))
     }
 

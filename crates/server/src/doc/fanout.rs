@@ -60,6 +60,10 @@ impl Fanout {
         self.place(session).is_ok()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.readers.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.readers.is_empty()
     }

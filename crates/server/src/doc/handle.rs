@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::error::{ChangeError, JoinError, SeatClosed};
 use super::mailbox::{Changes, Command, Mailbox, message_bytes};
 use crate::outbox::{Outbox, Outgoing};
+use crate::shards::Shard;
 
 /// A document in memory. While a handle exists the document stays there.
 #[derive(Debug)]
@@ -102,6 +103,7 @@ pub struct Seat {
     session: SessionId,
     outbox: Arc<Outbox>,
     mailbox: Mailbox,
+    shard: Shard,
 }
 
 /// Why messages were not delivered at once.
@@ -114,13 +116,18 @@ pub(crate) enum Undelivered {
 }
 
 impl Seat {
-    pub(crate) fn new(session: SessionId, outbox: Arc<Outbox>, mailbox: Mailbox) -> Self {
-        Self { session, outbox, mailbox }
+    pub(crate) fn new(session: SessionId, outbox: Arc<Outbox>, mailbox: Mailbox, shard: Shard) -> Self {
+        Self { session, outbox, mailbox, shard }
     }
 
     /// The session's number, unique within the process.
     pub fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// Where its connection is to be.
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     /// Hands messages to the document, in order. Waits while the document has too much to do; meanwhile, read no more

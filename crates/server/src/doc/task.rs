@@ -24,11 +24,12 @@ use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
 use super::readiness::Loading;
 use crate::seldom::{Rare, Seldom};
+use crate::shards::Shard;
 use crate::store::reader::LoadError;
 
 /// Work on this many bytes takes long enough (about a millisecond and more) that the runtime should know of it: other
 /// documents' tasks then move to another thread.
-const HEAVY_BYTES: usize = 512 << 10;
+pub(crate) const HEAVY_BYTES: usize = 512 << 10;
 
 /// Drives one document.
 #[derive(Debug)]
@@ -45,11 +46,17 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(place: Place, mailbox: Mailbox, commands: Receiver<Command>, loading: Loading) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        mailbox: Mailbox,
+        commands: Receiver<Command>,
+        loading: Loading,
+        shard: Shard,
+    ) -> Self {
         let draining = place.shared.draining.subscribe();
         let pressure = place.shared.memory.pressure();
         let life = Life::new(place.shared.config.idle_unload);
-        let desk = Desk::new(&place.shared, &place.doc, mailbox);
+        let desk = Desk::new(&place.shared, &place.doc, mailbox, shard);
         Self { place, commands, loading, draining, pressure, was_kept: false, life, desk }
     }
 

@@ -7,21 +7,20 @@
 //! ([`schedule`](super::schedule)); nothing is dropped and nothing overtakes it.
 //! Commits begin at a [`pace`](super::pace).
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use quire_persistence::{Append, DocumentStore, Epoch, Seq, StoreError};
 use quire_sync_protocol::{DocId, Ticket};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::courier::{Courier, Report};
+use self::courier::{Couriers, Report};
+pub(crate) use self::log::DocumentLog;
+use self::log::Log;
 use self::share::{BATCH_BYTES, Batch, Dropped};
 use super::pace::{Began, Pace};
 use super::schedule::{Schedule, Turn};
@@ -59,14 +58,6 @@ pub(crate) struct Writer {
     ended: watch::Receiver<bool>,
 }
 
-/// The appends of one document that wait for the writer. Its owner is the document's task; what waits when it is
-/// dropped is written nevertheless.
-#[derive(Debug)]
-pub(crate) struct DocumentLog {
-    log: Arc<Log>,
-    shared: Arc<Shared>,
-}
-
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -101,24 +92,6 @@ enum Waits {
     ForTime,
 }
 
-struct Log {
-    doc: DocId,
-    pending: Mutex<Pending>,
-    report: Box<dyn Fn(Written) + Send + Sync>,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    appends: VecDeque<(Ticket, Epoch, Bytes)>,
-    bytes: usize,
-}
-
-impl fmt::Debug for Log {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("doc", &self.doc).finish_non_exhaustive()
-    }
-}
-
 impl Writer {
     /// Starts the thread, which begins a commit no sooner than `pace` after the one before it began, and a task of this runtime for its
     /// reports.
@@ -127,7 +100,7 @@ impl Writer {
         faults: StoreFaults,
         counters: Arc<Counters>,
         pace: Duration,
-        runtime: Option<&Handle>,
+        runtimes: &[Handle],
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(pace)),
@@ -136,8 +109,8 @@ impl Writer {
             unsaved_bytes: AtomicUsize::new(0),
         });
         let (end, ended) = watch::channel(false);
-        let courier = Courier::start(runtime, pace);
-        let thread = Thread { shared: Arc::clone(&shared), store, faults, counters, courier };
+        let couriers = Couriers::start(runtimes, pace);
+        let thread = Thread { shared: Arc::clone(&shared), store, faults, counters, couriers };
         thread::Builder::new().name("quire-writer".into()).spawn(move || {
             if panic::catch_unwind(AssertUnwindSafe(|| thread.run())).is_err() {
                 tracing::error!(
@@ -154,9 +127,14 @@ impl Writer {
         Ok(Self { shared, ended })
     }
 
-    /// A log for this document. `report` is called in order, on the writer's thread if it has no runtime, and must not block.
-    pub(crate) fn log(&self, doc: DocId, report: impl Fn(Written) + Send + Sync + 'static) -> DocumentLog {
-        let log = Log { doc, pending: Mutex::default(), report: Box::new(report) };
+    /// A log for this document, whose task is on this shard. `report` is called in order, on the writer's thread if it has no runtime, and must not block.
+    pub(crate) fn log(
+        &self,
+        doc: DocId,
+        shard: usize,
+        report: impl Fn(Written) + Send + Sync + 'static,
+    ) -> DocumentLog {
+        let log = Log { doc, shard, pending: Mutex::default(), report: Box::new(report) };
         DocumentLog { log: Arc::new(log), shared: Arc::clone(&self.shared) }
     }
 
@@ -218,45 +196,6 @@ impl Drop for Writer {
     }
 }
 
-impl DocumentLog {
-    /// Adds an update; returns at once. It is acknowledged when it is durable.
-    pub(crate) fn push(&self, ticket: Ticket, epoch: Epoch, update: Bytes) {
-        self.shared.unsaved_bytes.fetch_add(update.len(), Ordering::AcqRel);
-        let first = {
-            let mut pending = lock(&self.log.pending);
-            pending.bytes += update.len();
-            pending.appends.push_back((ticket, epoch, update));
-            pending.appends.len() == 1
-        };
-        if first {
-            self.shared.unsaved.fetch_add(1, Ordering::AcqRel);
-            let mut state = self.shared.lock();
-            state.schedule.add(Arc::clone(&self.log));
-            self.shared.wake(state, |waits| waits == Waits::ForWork);
-        }
-    }
-
-    /// Lets the writer keep no pace for what waits now: somebody waits for it.
-    pub(crate) fn hurry(&self) {
-        if lock(&self.log.pending).appends.is_empty() {
-            return;
-        }
-        let mut state = self.shared.lock();
-        state.pace.hurry();
-        self.shared.wake(state, |waits| waits != Waits::No);
-    }
-
-    /// Bytes of this document that are not durable yet.
-    pub(crate) fn unsaved_bytes(&self) -> usize {
-        lock(&self.log.pending).bytes
-    }
-
-    /// Bytes of all documents that are not durable yet.
-    pub(crate) fn unsaved_bytes_of_all(&self) -> usize {
-        self.shared.unsaved_bytes.load(Ordering::Acquire)
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
@@ -304,7 +243,7 @@ struct Thread {
     store: Arc<dyn DocumentStore>,
     faults: StoreFaults,
     counters: Arc<Counters>,
-    courier: Courier,
+    couriers: Couriers,
 }
 
 /// Why a commit failed.
@@ -390,22 +329,24 @@ impl Thread {
         let mut seqs = seqs.iter();
         let mut unfinished = Vec::new();
         let mut reports = Vec::with_capacity(batch.shares.len());
+        let (mut saved, mut saved_bytes) = (0, 0);
         for share in batch.shares {
             let (last, bytes, is_empty) = share.remove_written();
-            self.shared.unsaved_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            saved_bytes += bytes;
+            if is_empty {
+                saved += 1;
+            } else {
+                unfinished.push(Arc::clone(&share.log));
+            }
             // The store returns one seq for each update.
             if let (Some(ticket), Some(seq)) = (last, seqs.by_ref().take(share.updates).last()) {
-                if is_empty {
-                    self.shared.unsaved.fetch_sub(1, Ordering::AcqRel);
-                }
                 let written = Written::Durable(Durable { ticket, seq: *seq });
-                reports.push(Report { log: Arc::clone(&share.log), written });
-            }
-            if !is_empty {
-                unfinished.push(share.log);
+                reports.push(Report { log: share.log, written });
             }
         }
-        self.courier.take(reports, batch.began);
+        self.shared.unsaved_bytes.fetch_sub(saved_bytes, Ordering::AcqRel);
+        self.shared.unsaved.fetch_sub(saved, Ordering::AcqRel);
+        self.couriers.take(reports, batch.began);
         let mut state = self.shared.lock();
         for log in unfinished {
             state.schedule.add(log);
@@ -445,8 +386,8 @@ impl Thread {
         let since = state.failure.take().map_or_else(SystemTime::now, |(since, _)| since);
         state.failure = Some((since, failure.reason));
         drop(state);
-        self.courier
-            .take(failed.into_iter().map(|log| Report { log, written: Written::Failed }), Began::AtPace);
+        let reports = failed.into_iter().map(|log| Report { log, written: Written::Failed });
+        self.couriers.take(reports, Began::AtPace);
     }
 }
 
@@ -471,7 +412,7 @@ impl Thread {
             } else {
                 self.shared.lock().schedule.add_front(Arc::clone(&share.log));
             }
-            self.courier.take([Report { log: share.log, written: Written::Outdated(epoch) }], Began::AtPace);
+            self.couriers.take([Report { log: share.log, written: Written::Outdated(epoch) }], Began::AtPace);
         }
         let mut state = self.shared.lock();
         if state.schedule.suspects() == 0 {
@@ -495,6 +436,7 @@ impl From<&StoreError> for Failure {
 }
 
 mod courier;
+mod log;
 mod share;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,11 @@ impl<T: AsyncWrite + Unpin> Bypass<T> {
         Self { io, first: None }
     }
 
+    /// The stream below.
+    pub(super) fn inner(&mut self) -> &mut T {
+        &mut self.io
+    }
+
     /// Has this frame written with the next flush, before whatever is written later. What was to be written before it must
     /// have been flushed.
     pub(super) fn put(&mut self, header: Bytes, payload: Bytes) {

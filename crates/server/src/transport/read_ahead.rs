@@ -27,6 +27,11 @@ impl<T> ReadAhead<T> {
     pub(super) fn new(io: T) -> Self {
         Self { io, ahead: Bytes::new() }
     }
+
+    /// The stream below.
+    pub(super) fn inner(&mut self) -> &mut T {
+        &mut self.io
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for ReadAhead<T> {

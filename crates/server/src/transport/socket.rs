@@ -19,6 +19,7 @@ use super::bypass::Bypass;
 use super::close::Close;
 use super::framed::Framed;
 use super::read_ahead::ReadAhead;
+use crate::accept::{Line, Wire};
 use crate::seldom::Bell;
 
 /// What happened on the socket.
@@ -105,6 +106,15 @@ pub(super) struct Socket<T> {
 struct Large {
     _message: Bytes,
     came_after: usize,
+}
+
+impl Socket<Line<Wire>> {
+    /// Goes on in the present runtime, wherever it was before.
+    pub(super) fn move_here(&mut self) -> io::Result<()> {
+        // What would have rung it is left behind.
+        self.bell = Bell::new();
+        self.framed.io().inner().inner().move_here()
+    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::close::Close;
-use super::hocuspocus::{self, Host};
+use super::hocuspocus::{Connection, Host};
 use super::life::Keepalive;
 use super::mail::Mail;
 use super::path::{Target, websocket_target};
@@ -295,7 +295,8 @@ impl Upgrades {
         let Ok(place) = Arc::clone(&self.shared.turned_away).try_acquire_owned() else { return Err(error) };
         info!(%peer, path = uri.path(), code = why.code(), "a connection was refused: {}", error.for_log());
         self.shared.tasks.spawn(async move {
-            if let Ok((socket, _)) = taken_over(upgrade, REFUSED_BYTES).await {
+            if let Ok(upgraded) = upgraded(upgrade).await {
+                let (socket, _) = upgraded.socket(REFUSED_BYTES);
                 socket.close(&why).await;
             }
             drop(place);
@@ -326,33 +327,39 @@ impl Upgrades {
     }
 }
 
-/// Waits until the 101 is out, then runs the connection.
+/// Waits until the 101 is out, then has the connection run where its document is.
+async fn connect(upgrade: OnUpgrade, seat: Seat, ward: Ward, returner: Returner, shared: Arc<Shared>) {
+    // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
+    let Ok(upgraded) = upgraded(upgrade).await else { return };
+    let (runtime, tasks) = (seat.shard().runtime(), shared.tasks.clone());
+    tasks.spawn_on(&runtime, converse(upgraded, seat, ward, returner, shared));
+}
+
+/// Runs the connection.
 #[expect(
     clippy::manual_async_fn,
     reason = "the future of an async function has room for its arguments twice"
 )]
-fn connect(
-    upgrade: OnUpgrade,
+fn converse(
+    upgraded: Upgraded,
     seat: Seat,
     mut ward: Ward,
     returner: Returner,
     shared: Arc<Shared>,
 ) -> impl Future<Output = ()> + Send {
     async move {
-        // In boxes, as its end below: their room would be part of every connection for as long as it lives.
-        let taken_over = Box::pin(taken_over(upgrade, shared.limits.frame_bytes)).await;
-        // An error means that the client went away while its document was loaded. Dropping the seat is leaving.
-        let Ok((mut socket, activity)) = taken_over else { return };
-        let Shared { limits, keepalive, stop, pauses, .. } = &*shared;
-        let end = ws::run(&mut socket, &seat, &mut ward, &activity, limits, *keepalive, stop).await;
-        if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
-            pauses.refused(returner, Instant::now());
+        let Shared { limits, keepalive, stop, .. } = &*shared;
+        let (mut socket, activity) = upgraded.socket(limits.frame_bytes);
+        if socket.move_here().is_err() {
+            return;
         }
-        Box::pin(end.finish(socket)).await;
+        let end = ws::run(&mut socket, &seat, &mut ward, &activity, limits, *keepalive, stop).await;
+        // In a box: its room would be part of every connection for as long as it lives.
+        Box::pin(finish(end, socket, returner, &shared)).await;
     }
 }
 
-/// Waits until the 101 is out, then runs a connection for several documents.
+/// Waits until the 101 is out, then runs a connection for several documents, from the first of them on where that is.
 async fn connect_many(
     upgrade: OnUpgrade,
     host: Arc<Host>,
@@ -360,30 +367,57 @@ async fn connect_many(
     shared: Arc<Shared>,
     slot: OwnedSemaphorePermit,
 ) {
-    let taken_over = Box::pin(taken_over(upgrade, shared.limits.frame_bytes)).await;
-    let Ok((mut socket, activity)) = taken_over else { return };
-    let end = hocuspocus::run(&mut socket, host, &activity).await;
+    let Ok(upgraded) = upgraded(upgrade).await else { return };
+    let (mut socket, activity) = upgraded.socket(shared.limits.frame_bytes);
+    let mut connection = Connection::new(host);
+    match connection.until_at_home(&mut socket, &activity).await {
+        Err(end) => finish(end, socket, returner, &shared).await,
+        Ok(home) => {
+            let tasks = shared.tasks.clone();
+            let at_home = async move {
+                if socket.move_here().is_err() {
+                    return;
+                }
+                let end = connection.run(&mut socket, &activity).await;
+                Box::pin(finish(end, socket, returner, &shared)).await;
+                drop(slot);
+            };
+            tasks.spawn_on(&home.runtime(), at_home);
+        }
+    }
+}
+
+async fn finish(end: End, socket: Socket<Line<Wire>>, returner: Returner, shared: &Shared) {
     if matches!(&end, End::Closed(why) if why.is_likely_to_repeat()) {
         shared.pauses.refused(returner, Instant::now());
     }
-    Box::pin(end.finish(socket)).await;
-    drop(slot);
+    end.finish(socket).await;
 }
 
-/// Waits until the 101 is out. Gives the connection, with what the client has sent since.
-async fn taken_over(
-    upgrade: OnUpgrade,
-    max_message: usize,
-) -> Result<(Socket<Line<Wire>>, Arc<Activity>), Gone> {
+/// A connection that HTTP is spoken on no more.
+struct Upgraded {
+    line: Line<Wire>,
+    /// What the client has sent since.
+    read: Vec<u8>,
+}
+
+/// Waits until the 101 is out.
+async fn upgraded(upgrade: OnUpgrade) -> Result<Upgraded, Gone> {
     let upgraded = upgrade.await.map_err(|_| Gone)?;
     let Ok(parts) = downcast::<TokioIo<Held>>(upgraded) else {
         warn!("a connection is of an unknown kind");
         return Err(Gone);
     };
     let line = parts.io.into_inner().take_line().ok_or(Gone)?;
-    let activity = Arc::clone(line.activity());
     // Copied, so that the buffer of the HTTP connection does not live as long as the WebSocket.
-    Ok((Socket::new(line, parts.read_buf.to_vec(), max_message), activity))
+    Ok(Upgraded { line, read: parts.read_buf.to_vec() })
+}
+
+impl Upgraded {
+    fn socket(self, max_message: usize) -> (Socket<Line<Wire>>, Arc<Activity>) {
+        let activity = Arc::clone(self.line.activity());
+        (Socket::new(self.line, self.read, max_message), activity)
+    }
 }
 
 /// The client went away.

@@ -1,9 +1,9 @@
 //! Carries what became of appends from the writer's thread to those who wait for it.
 //!
 //! One commit concerns many documents. If the thread woke the task of each, they would all run, and write to their authors, before
-//! anything that editors have sent meanwhile is looked at. So all of a commit goes to one task of the runtime, which hands it on in
-//! portions with pauses between them: authors hear a few milliseconds later that their edit is stored, and readers get other edits
-//! without waiting for that. A commit that somebody has hurried is handed on without pauses.
+//! anything that editors have sent meanwhile is looked at. So all of a commit goes to one task on each [shard](crate::shards), which hands
+//! on what concerns the documents there in portions with pauses between them: authors hear a few milliseconds later that their edit is
+//! stored, and readers get other edits without waiting for that. A commit that somebody has hurried is handed on without pauses.
 //!
 //! It is a queue without a bound of its own: a report follows from an append, and what a document may append before it has heard of
 //! its earlier ones is bounded by its task.
@@ -34,8 +34,11 @@ pub(super) struct Report {
     pub(super) written: Written,
 }
 
+/// One for each shard.
+pub(super) struct Couriers(Vec<Courier>);
+
 /// The side of the writer's thread. When it is dropped, what it was given is still handed on.
-pub(super) struct Courier(Arc<Bag>);
+struct Courier(Arc<Bag>);
 
 /// The side of the task, for as long as that is there.
 struct Round(Arc<Bag>);
@@ -89,9 +92,31 @@ impl Report {
     }
 }
 
+impl Couriers {
+    /// Carries by a task of each of these runtimes what commits at this pace report.
+    pub(super) fn start(runtimes: &[Handle], pace: Duration) -> Self {
+        if runtimes.is_empty() {
+            return Self(vec![Courier::start(None, pace)]);
+        }
+        Self(runtimes.iter().map(|runtime| Courier::start(Some(runtime), pace)).collect())
+    }
+
+    /// Hands reports over; each document gets its own in their order.
+    pub(super) fn take(&self, reports: impl IntoIterator<Item = Report>, began: Began) {
+        let mut reports: Vec<_> = reports.into_iter().collect();
+        for (index, courier) in self.0.iter().enumerate() {
+            let part: Vec<_> = reports.extract_if(.., |report| report.log.shard == index).collect();
+            if !part.is_empty() {
+                courier.take(part, began);
+            }
+        }
+        debug_assert!(reports.is_empty(), "every document is on one of the shards");
+    }
+}
+
 impl Courier {
     /// Carries by a task of this runtime, if there is one, what commits at this pace report.
-    pub(super) fn start(runtime: Option<&Handle>, pace: Duration) -> Self {
+    fn start(runtime: Option<&Handle>, pace: Duration) -> Self {
         let carrier = if runtime.is_some() { Carrier::Task } else { Carrier::Thread };
         let state = Mutex::new(State { reports: VecDeque::new(), manner: Manner::Hurried, carrier });
         let portions = usize::try_from(pace.as_millis() / SHARE.as_millis()).unwrap_or(usize::MAX).max(1);
@@ -103,7 +128,7 @@ impl Courier {
     }
 
     /// Hands reports over; each document gets its own in their order.
-    pub(super) fn take(&self, reports: impl IntoIterator<Item = Report>, began: Began) {
+    fn take(&self, reports: impl IntoIterator<Item = Report>, began: Began) {
         let mut state = self.0.lock();
         match state.carrier {
             Carrier::Task | Carrier::TaskToTheEnd => {
@@ -216,7 +241,7 @@ mod tests {
             Written::Failed | Written::Outdated(_) => {}
         };
         let doc = DocId::new("a").unwrap();
-        (Arc::new(Log { doc, pending: Mutex::default(), report: Box::new(report) }), told)
+        (Arc::new(Log { doc, shard: 0, pending: Mutex::default(), report: Box::new(report) }), told)
     }
 
     fn report(log: &Arc<Log>, ticket: u64) -> Report {

@@ -1,6 +1,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
+use bytes::Bytes;
 use quire_persistence::engines::MemoryEngine;
 use quire_persistence::engines::faulty::{FaultDuration, FaultEffect, FaultPlan, FaultyEngine};
 use quire_persistence::{
@@ -24,7 +25,7 @@ fn update(n: u64) -> Bytes {
 /// A log whose acknowledgements can be received.
 fn log(writer: &Writer, name: &str) -> (DocumentLog, mpsc::Receiver<Durable>) {
     let (send, receive) = mpsc::channel();
-    let log = writer.log(doc(name), move |written| {
+    let log = writer.log(doc(name), 0, move |written| {
         match written {
             // A test may have ended.
             Written::Durable(durable) => drop(send.send(durable)),
@@ -49,7 +50,7 @@ fn await_ticket(acknowledged: &mpsc::Receiver<Durable>, ticket: u64) -> Vec<Dura
 
 fn start(store: Arc<dyn DocumentStore>, faults: StoreFaults) -> (Writer, Arc<Counters>) {
     let counters = Arc::<Counters>::default();
-    (Writer::start(store, faults, Arc::clone(&counters), Duration::ZERO, None).unwrap(), counters)
+    (Writer::start(store, faults, Arc::clone(&counters), Duration::ZERO, &[]).unwrap(), counters)
 }
 
 #[test]
@@ -207,7 +208,7 @@ async fn a_commit_waits_for_its_time_unless_somebody_waits_for_it() {
     let counters = Arc::<Counters>::default();
     let pace = Duration::from_hours(1);
     let writer =
-        Writer::start(store.clone(), StoreFaults::default(), Arc::clone(&counters), pace, None).unwrap();
+        Writer::start(store.clone(), StoreFaults::default(), Arc::clone(&counters), pace, &[]).unwrap();
     let (one, one_stored) = log(&writer, "one");
     let (other, other_stored) = log(&writer, "other");
     // The first after a rest is written at once; the others wait for each other and for whoever hurries.
@@ -249,7 +250,7 @@ fn updates_of_a_history_that_is_no_more_are_let_go_of_and_hold_up_nobody() {
     let store = Arc::new(LocalStore::open(MemoryEngine::new()).unwrap());
     let (writer, counters) = start(store, StoreFaults::default());
     let (report, reported) = mpsc::channel();
-    let moved_on = writer.log(doc("moved on"), move |written| {
+    let moved_on = writer.log(doc("moved on"), 0, move |written| {
         // A test may have ended.
         let _ = report.send(written);
     });

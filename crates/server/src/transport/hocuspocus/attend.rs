@@ -14,7 +14,7 @@ use super::super::close::Close;
 use super::super::quota::Counted;
 use super::host::{Denial, Entry, Granted, Opened, Shown};
 use super::places::{Key, Open, State};
-use super::{Changed, Connection};
+use super::{Changed, Connection, Home};
 use crate::auth::{CLOCK_SKEW, Pass, PassEvent, Stamp};
 use crate::doc::{Counters, Seat, SeatClosed};
 
@@ -157,6 +157,9 @@ impl Connection {
         let Some(place) = self.places.get_mut(key) else { return };
         let State::Opening { token, next, left, before } = &mut place.state else { return };
         debug!(session = %seat.session(), peer = %self.host.caller.peer, doc = address.document(), "an editor is connected");
+        if let Home::Unknown = self.home {
+            self.home = Home::Known(seat.shard().clone());
+        }
         let (seat, left, before) = (Arc::new(seat), left.clone(), *before);
         let (token, next) = (token.clone(), next.take());
         let held = left.child_token();

@@ -38,6 +38,7 @@ use super::ws::End;
 use crate::accept::{Activity, Stranger};
 use crate::auth::{Pass, PassEvent};
 use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed};
+use crate::shards::Shard;
 pub(super) use host::Host;
 use host::Opened;
 use places::{Key, Places};
@@ -71,29 +72,8 @@ async fn must_go(stranger: Option<&Stranger>) {
     }
 }
 
-/// Carries frames between a socket and the documents they are for until the connection ends. Leaves all documents at the
-/// end and writes one log line.
-pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut Socket<T>,
-    host: Arc<Host>,
-    activity: &Activity,
-) -> End {
-    let peer = host.caller.peer;
-    debug!(%peer, "a Hocuspocus client is connected");
-    let mut connection = Connection::new(host);
-    let end = connection.exchange(socket, activity).await;
-    match &end {
-        End::Closed(_) => {}
-        End::Left(_) | End::Gone(_) => {
-            // What is not taken by then was not confirmed.
-            let _ = timeout(SETTLING, connection.settle()).await;
-        }
-    }
-    info!(%peer, documents = connection.opened, %end, "the connection ended");
-    end
-}
-
-struct Connection {
+/// A connection, wherever it runs.
+pub(super) struct Connection {
     host: Arc<Host>,
     places: Places,
     /// Answers of our own, which wait to be written.
@@ -117,7 +97,25 @@ struct Connection {
     told_version: Option<bool>,
     /// Documents opened so far, for the log.
     opened: u64,
+    home: Home,
     refused: u32,
+}
+
+/// Where the connection is to run.
+enum Home {
+    /// No document is open yet.
+    Unknown,
+    /// Where the first that was opened is.
+    Known(Shard),
+    /// It is there.
+    Reached,
+}
+
+/// Why the exchange stops. When it goes on, the times for its signs of life and its rate are counted anew.
+enum Pause {
+    /// It is to go on there.
+    Moves(Shard),
+    Ends(End),
 }
 
 /// What became of the pass by which a document is open.
@@ -144,7 +142,8 @@ impl Patience {
 }
 
 impl Connection {
-    fn new(host: Arc<Host>) -> Self {
+    pub(super) fn new(host: Arc<Host>) -> Self {
+        debug!(peer = %host.caller.peer, "a Hocuspocus client is connected");
         Self {
             patience: Patience { keepalive: host.keepalive, idle: Some((Instant::now(), false)) },
             stranger: Some(host.strangers.enter()),
@@ -161,15 +160,57 @@ impl Connection {
             writing: None,
             told_version: None,
             opened: 0,
+            home: Home::Unknown,
             refused: 0,
         }
+    }
+
+    /// Carries frames until the first document is open, and says where: that is where the connection is to [run](Self::run).
+    pub(super) async fn until_at_home<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<T>,
+        activity: &Activity,
+    ) -> Result<Shard, End> {
+        match self.exchange(socket, activity).await {
+            Pause::Moves(home) => Ok(home),
+            Pause::Ends(end) => Err(self.ended(end).await),
+        }
+    }
+
+    /// Carries frames between a socket and the documents they are for until the connection ends. Leaves all documents at the
+    /// end and writes one log line.
+    pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin>(
+        mut self,
+        socket: &mut Socket<T>,
+        activity: &Activity,
+    ) -> End {
+        self.home = Home::Reached;
+        loop {
+            match self.exchange(socket, activity).await {
+                // It has arrived.
+                Pause::Moves(_) => {}
+                Pause::Ends(end) => return self.ended(end).await,
+            }
+        }
+    }
+
+    async fn ended(&mut self, end: End) -> End {
+        match &end {
+            End::Closed(_) => {}
+            End::Left(_) | End::Gone(_) => {
+                // What is not taken by then was not confirmed.
+                let _ = timeout(SETTLING, self.settle()).await;
+            }
+        }
+        info!(peer = %self.host.caller.peer, documents = self.opened, %end, "the connection ended");
+        end
     }
 
     async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         socket: &mut Socket<T>,
         activity: &Activity,
-    ) -> End {
+    ) -> Pause {
         let host = Arc::clone(&self.host);
         let mut life = Life::new(host.keepalive);
         let mut meter = Meter::new(host.rates, Instant::now());
@@ -200,8 +241,8 @@ impl Connection {
                 () = sleep_until(wake) => Event::Tick,
             };
             match event {
-                Event::Stop => return End::Closed(Close::Restart),
-                Event::NoPlace => return End::Closed(Close::NoPlace),
+                Event::Stop => return Pause::Ends(End::Closed(Close::Restart)),
+                Event::NoPlace => return Pause::Ends(End::Closed(Close::NoPlace)),
                 Event::Socket(SocketEvent::Message(bytes)) => {
                     ahead = meter.note(bytes.len(), Instant::now());
                     if ahead.is_some() {
@@ -214,14 +255,14 @@ impl Connection {
                         Ok(Frame::Document { address, body: Err(error) }) => {
                             self.close(&address, &error.into());
                         }
-                        Err(error) => return End::Closed(Close::Reset(error.to_string())),
+                        Err(error) => return Pause::Ends(End::Closed(Close::Reset(error.to_string()))),
                     }
                 }
                 Event::Socket(SocketEvent::SignOfLife) => {}
                 Event::Socket(SocketEvent::Written) => self.written(),
-                Event::Socket(SocketEvent::Fault(close)) => return End::Closed(close),
-                Event::Socket(SocketEvent::Closing(code)) => return End::Left(code),
-                Event::Socket(SocketEvent::Gone(gone)) => return End::Gone(gone),
+                Event::Socket(SocketEvent::Fault(close)) => return Pause::Ends(End::Closed(close)),
+                Event::Socket(SocketEvent::Closing(code)) => return Pause::Ends(End::Left(code)),
+                Event::Socket(SocketEvent::Gone(gone)) => return Pause::Ends(End::Gone(gone)),
                 Event::Opened(key, opened) => self.opened(key, opened),
                 Event::Delivered(key, result) => {
                     life.not_listened_until(Instant::now());
@@ -235,7 +276,7 @@ impl Connection {
                     }
                 }
                 Event::Outgoing(_, Outgoing::Close(CloseReason::Restart)) => {
-                    return End::Closed(Close::Restart);
+                    return Pause::Ends(End::Closed(Close::Restart));
                 }
                 Event::Outgoing(key, Outgoing::Close(CloseReason::Rebuilding)) => self.open_again(key),
                 Event::Outgoing(key, Outgoing::Close(CloseReason::Quarantined)) => {
@@ -256,22 +297,27 @@ impl Connection {
                         life.not_listened_until(now);
                     }
                     if self.patience.until().is_some_and(|until| until <= now) {
-                        return End::Closed(Close::NoToken);
+                        return Pause::Ends(End::Closed(Close::NoToken));
                     }
                     while let Some(key) = self.places.due(now) {
                         if let Some(close) = self.token_ends(key, now) {
-                            return End::Closed(close);
+                            return Pause::Ends(End::Closed(close));
                         }
                     }
                     if life.tick <= now {
                         match life.tick(now, activity.heard(), reading) {
                             Ok(due) => due.send(socket, self.sign_of_life()),
-                            Err(close) => return End::Closed(close),
+                            Err(close) => return Pause::Ends(End::Closed(close)),
                         }
                     }
                 }
             }
             self.note_idleness();
+            if let Home::Known(_) = &self.home
+                && let Home::Known(home) = std::mem::replace(&mut self.home, Home::Reached)
+            {
+                return Pause::Moves(home);
+            }
         }
     }
 
