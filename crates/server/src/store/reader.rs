@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quire_persistence::{DocumentStore, Epoch, Seq, StoreError, Stored};
 use quire_sync_protocol::{DocId, Replica, StateVector, Update};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::{self, JoinHandle};
 
 use crate::doc::TailRead;
 
@@ -50,12 +52,22 @@ pub(crate) enum LoadError {
 pub(crate) struct Reader {
     store: Arc<dyn DocumentStore>,
     loads: Arc<Semaphore>,
+    /// Whose threads load: one runtime's, which has some that are warm, rather than those of each document's.
+    runtime: Option<Handle>,
 }
 
 impl Reader {
-    /// At most `loads` at the same time; the others wait in turn.
+    /// At most `loads` at the same time; the others wait in turn. Loads on threads of the present runtime, if there is one, else of the caller's.
     pub(crate) fn new(store: Arc<dyn DocumentStore>, loads: usize) -> Self {
-        Self { store, loads: Arc::new(Semaphore::new(loads.clamp(1, Semaphore::MAX_PERMITS))) }
+        let loads = Arc::new(Semaphore::new(loads.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { store, loads, runtime: Handle::try_current().ok() }
+    }
+
+    fn spawn_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        match &self.runtime {
+            Some(runtime) => runtime.spawn_blocking(work),
+            None => task::spawn_blocking(work),
+        }
     }
 
     /// Loads the document and makes something of it, both on a blocking thread. If the caller goes away, a load that
@@ -68,7 +80,7 @@ impl Reader {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.loads).acquire_owned().await.map_err(|_| LoadError::Panicked)?;
         let store = Arc::clone(&self.store);
-        let loading = tokio::task::spawn_blocking(move || {
+        let loading = self.spawn_blocking(move || {
             let _permit = permit;
             content(&*store, &doc).map(make)
         });
@@ -80,7 +92,7 @@ impl Reader {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&self.loads).acquire_owned().await else { return TailRead::Failed };
         let store = Arc::clone(&self.store);
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = self.spawn_blocking(move || {
             let _permit = permit;
             tail(&*store, &doc, epoch, after)
         });
