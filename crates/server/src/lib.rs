@@ -21,6 +21,7 @@ mod cluster;
 pub mod config;
 pub mod doc;
 mod fetch;
+mod heavy;
 mod http;
 mod metrics;
 mod notify;

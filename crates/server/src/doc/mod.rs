@@ -34,7 +34,6 @@ pub use error::{ChangeError, CloseReason, JoinError, OpenError, SeatClosed};
 pub(crate) use handle::Undelivered;
 pub use handle::{DocHandle, Seat};
 pub(crate) use mailbox::{Changes, Command, Mailbox, TailRead, message_bytes};
-pub(crate) use task::{HEAVY_BYTES, run_blocking};
 
 pub use crate::outbox::Outgoing;
 pub use crate::store::{CompactionPolicy, StoreFaults, StoreStatus};

@@ -23,13 +23,10 @@ use super::lifecycle::{Event, Failure, Life, Phase};
 use super::mailbox::{Command, Mailbox};
 use super::queue::Receiver;
 use super::readiness::Loading;
+use crate::heavy;
 use crate::seldom::{Rare, Seldom};
 use crate::shards::Shard;
 use crate::store::reader::LoadError;
-
-/// Work on this many bytes takes long enough (about a millisecond and more) that the runtime should know of it: other
-/// documents' tasks then move to another thread.
-pub(crate) const HEAVY_BYTES: usize = 512 << 10;
 
 /// Drives one document.
 #[derive(Debug)]
@@ -219,7 +216,7 @@ impl Task {
     /// Runs one batch and returns when the room wants to be called again.
     fn run_batch(&mut self, room: &mut Room, batch: Batch) -> Result<Option<Instant>, Panicked> {
         let now = now();
-        let heavy = self.desk.weight(&batch) >= HEAVY_BYTES;
+        let weight = self.desk.weight(&batch);
         let work = || {
             // A room that panicked is never used again, and the desk's own state does not depend on it.
             panic::catch_unwind(AssertUnwindSafe(|| {
@@ -227,7 +224,7 @@ impl Task {
                 room.poll_timeout()
             }))
         };
-        run_blocking(heavy, work).map_err(|_| {
+        heavy::work_on(weight, work).map_err(|_| {
             Counters::add(&self.place.shared.counters.panics, 1);
             tracing::error!(doc = %self.place.doc, "a room met an internal error and is thrown away");
             Panicked
@@ -364,14 +361,4 @@ async fn going_down(mut draining: watch::Receiver<bool>) {
 async fn pressed(pressure: &mut watch::Receiver<bool>) {
     // An error would mean that the directory is gone, which this task holds.
     let _ = pressure.wait_for(|pressed| *pressed).await;
-}
-
-/// Runs work of many milliseconds without holding up what else the runtime would do on this thread.
-pub(crate) fn run_blocking<T>(heavy: bool, work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    if heavy && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
-        tokio::task::block_in_place(work)
-    } else {
-        work()
-    }
 }

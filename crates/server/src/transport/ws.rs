@@ -20,7 +20,8 @@ use super::socket::{Event as SocketEvent, Gone, Socket};
 use super::ward::{self, Client, Ward};
 use crate::accept::Activity;
 use crate::auth::{Pass, PassEvent, Stamp};
-use crate::doc::{CloseReason, Counters, HEAVY_BYTES, Outgoing, Seat, SeatClosed, Undelivered, run_blocking};
+use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed, Undelivered};
+use crate::heavy;
 use crate::seldom::{Rare, Seldom};
 
 /// Why a connection ended.
@@ -152,8 +153,7 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin>(
                 if mail.takes(&client.dialect, &bytes) {
                     continue;
                 }
-                let is_heavy = bytes.len() >= HEAVY_BYTES;
-                match run_blocking(is_heavy, || client.dialect.decode(&bytes, limits)) {
+                match heavy::work_on(bytes.len(), || client.dialect.decode(&bytes, limits)) {
                     Ok(messages) => match seat.deliver_now(Stamp::all(stamp.as_ref(), messages)) {
                         Ok(()) => {}
                         Err(Undelivered::Full(messages)) => delivery = Some(seat.deliver(messages).boxed()),

@@ -11,7 +11,8 @@ use tracing::{info, warn};
 
 use super::content::{Content, Trouble};
 use super::{Entered, Opening};
-use crate::doc::{Changes, Counters, DocHandle, OpenError, run_blocking};
+use crate::doc::{Changes, Counters, DocHandle, OpenError};
+use crate::heavy;
 use crate::stream::{Feed, News, tag};
 use crate::transport::Close;
 
@@ -27,9 +28,6 @@ const BYTES_A_SECOND: f64 = (64 << 20) as f64;
 
 /// How long to wait after a reading that failed for a reason that may pass; doubled each time, up to the second.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_mins(1)];
-
-/// Encoding so much takes long enough that the runtime should know of it.
-const HEAVY_BYTES: usize = 512 << 10;
 
 /// Why nothing more is read.
 enum Over {
@@ -223,8 +221,7 @@ impl Copy {
     async fn catch_up(&mut self, handle: &DocHandle) -> Option<Bytes> {
         // A document that was never stored has nothing.
         let new = handle.diff(self.replica.state_vector()).await.ok()?.unwrap_or_else(Update::empty);
-        let heavy = self.bytes.max(new.bytes().len()) >= HEAVY_BYTES;
-        let update = run_blocking(heavy, || {
+        let update = heavy::work_on(self.bytes.max(new.bytes().len()), || {
             self.replica.insert(&new);
             self.replica.encode().bytes().clone()
         });

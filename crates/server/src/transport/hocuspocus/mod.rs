@@ -38,6 +38,7 @@ use super::ws::End;
 use crate::accept::{Activity, Stranger};
 use crate::auth::{Pass, PassEvent};
 use crate::doc::{CloseReason, Counters, Outgoing, Seat, SeatClosed};
+use crate::heavy;
 use crate::shards::Shard;
 pub(super) use host::Host;
 use host::Opened;
@@ -184,10 +185,9 @@ impl Connection {
         socket: &mut Socket<T>,
         activity: &Activity,
     ) -> End {
-        self.home = Home::Reached;
         loop {
             match self.exchange(socket, activity).await {
-                // It has arrived.
+                // It is there.
                 Pause::Moves(_) => {}
                 Pause::Ends(end) => return self.ended(end).await,
             }
@@ -248,7 +248,7 @@ impl Connection {
                     if ahead.is_some() {
                         Counters::add(&host.directory.counters().throttled, 1);
                     }
-                    match hocuspocus::decode(&bytes, &host.limits) {
+                    match heavy::work_on(bytes.len(), || hocuspocus::decode(&bytes, &host.limits)) {
                         Ok(Frame::Ping) => self.reply(&Frame::Pong),
                         Ok(Frame::Pong) => {}
                         Ok(Frame::Document { address, body: Ok(body) }) => self.take(&address, body),

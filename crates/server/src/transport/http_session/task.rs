@@ -23,6 +23,7 @@ use super::window::{Elsewhere, Window};
 use super::wire::Delivery;
 use crate::auth::{PassEvent, Stamp};
 use crate::doc::{Counters, Outgoing, Seat, SeatClosed};
+use crate::heavy;
 use crate::stream::Cursor;
 
 /// What a client asks of its session, except to take frames.
@@ -323,7 +324,8 @@ impl Session {
             if self.ward.mail.takes(&self.ward.client.dialect, &frame) {
                 continue;
             }
-            let decoded = self.ward.client.dialect.decode(&frame, &self.limits);
+            let decode = || self.ward.client.dialect.decode(&frame, &self.limits);
+            let decoded = heavy::work_on(frame.len(), decode);
             messages.extend(decoded.map_err(|error| Over::Closed(error.into()))?);
         }
         Ok((Stamp::all(self.ward.stamp.as_ref(), messages), ahead))
