@@ -38,7 +38,8 @@ impl<T> Line<T> {
 }
 
 impl Line<Wire> {
-    /// Has the present runtime tell from now on when there is something to read or to write. Whoever waited for that is to ask again.
+    /// Has the present runtime tell from now on when there is something to read or to write. Whoever waited for that is to ask again. If it
+    /// fails, the former one does.
     pub(crate) fn move_here(&mut self) -> io::Result<()> {
         self.waiting = None;
         self.stream.move_here()

@@ -20,7 +20,8 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
-    /// Has the present runtime tell from now on when there is something to read or to write. Whoever waited for that is to ask again.
+    /// Has the present runtime tell from now on when there is something to read or to write. Whoever waited for that is to ask again. If it
+    /// fails, the former one does.
     pub(super) fn move_here(&mut self) -> io::Result<()> {
         let stream = match self {
             Self::Plain(stream) => stream,

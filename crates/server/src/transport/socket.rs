@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError}
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
+use tracing::warn;
 
 use super::bypass::Bypass;
 use super::close::Close;
@@ -110,10 +111,12 @@ struct Large {
 
 impl Socket<Line<Wire>> {
     /// Goes on in the present runtime, wherever it was before.
-    pub(super) fn move_here(&mut self) -> io::Result<()> {
+    pub(super) fn move_here(&mut self) {
         // What would have rung it is left behind.
         self.bell = Bell::new();
-        self.framed.io().inner().inner().move_here()
+        if let Err(error) = self.framed.io().inner().inner().move_here() {
+            warn!(%error, "a connection is served from another thread than its document, which is slower");
+        }
     }
 }
 

@@ -350,9 +350,7 @@ fn converse(
     async move {
         let Shared { limits, keepalive, stop, .. } = &*shared;
         let (mut socket, activity) = upgraded.socket(limits.frame_bytes);
-        if socket.move_here().is_err() {
-            return;
-        }
+        socket.move_here();
         let end = ws::run(&mut socket, &seat, &mut ward, &activity, limits, *keepalive, stop).await;
         // In a box: its room would be part of every connection for as long as it lives.
         Box::pin(finish(end, socket, returner, &shared)).await;
@@ -375,9 +373,7 @@ async fn connect_many(
         Ok(home) => {
             let tasks = shared.tasks.clone();
             let at_home = async move {
-                if socket.move_here().is_err() {
-                    return;
-                }
+                socket.move_here();
                 let end = connection.run(&mut socket, &activity).await;
                 Box::pin(finish(end, socket, returner, &shared)).await;
                 drop(slot);
