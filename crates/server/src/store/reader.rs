@@ -57,7 +57,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// At most `loads` at the same time; the others wait in turn. Loads on threads of the present runtime, if there is one, else of the caller's.
+    /// At most `loads` at the same time; the others wait in turn. Loads on threads of the present runtime or, if there is none, of who asks.
     pub(crate) fn new(store: Arc<dyn DocumentStore>, loads: usize) -> Self {
         let loads = Arc::new(Semaphore::new(loads.clamp(1, Semaphore::MAX_PERMITS)));
         Self { store, loads, runtime: Handle::try_current().ok() }

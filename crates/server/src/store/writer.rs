@@ -93,8 +93,8 @@ enum Waits {
 }
 
 impl Writer {
-    /// Starts the thread, which begins a commit no sooner than `pace` after the one before it began, and a task of this runtime for its
-    /// reports.
+    /// Starts the thread, which begins a commit no sooner than `pace` after the one before it began, and a task of each of these runtimes for
+    /// its reports. Without runtimes the thread makes them itself.
     pub(crate) fn start(
         store: Arc<dyn DocumentStore>,
         faults: StoreFaults,
@@ -127,7 +127,7 @@ impl Writer {
         Ok(Self { shared, ended })
     }
 
-    /// A log for this document, whose task is on this shard. `report` is called in order, on the writer's thread if it has no runtime, and must not block.
+    /// A log for this document, whose task is on this shard: the runtime with this index. `report` is called in order, and must not block.
     pub(crate) fn log(
         &self,
         doc: DocId,
